@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Bench, type Measured, percentile, type Report, summarize } from './harness.ts';
 import { rawPost, sendAll } from './raw-client.ts';
-import type { FloorSeconds, ReleaseServerReady } from './release-server.ts';
+import type { FloorSeconds, InsideSeconds, ReleaseServerReady } from './release-server.ts';
 import type { TableMemory } from './release-table.ts';
 
 const PLATFORMS = 64;
@@ -18,6 +18,7 @@ const WARM_UP = 1_000;
 /** Of each round. */
 const REQUESTS = 600;
 const FLOOR_RUNS = 150;
+const INSIDE_RUNS = 1_500;
 /** The comparison server is so slow that fewer requests do. */
 const COMPARED = 30;
 const TOTAL = WARM_UP + ROUNDS * REQUESTS;
@@ -37,6 +38,7 @@ export const bench: Bench = {
       `${TOTAL}`,
       `${PLATFORMS}`,
       `${FLOOR_RUNS}`,
+      `${INSIDE_RUNS}`,
     ]);
     try {
       await measureAll(report, child, requestsFile);
@@ -63,13 +65,19 @@ async function measureTable(report: Report): Promise<void> {
 
 /** The next message of the child, which says what {@link ReleaseServerReady} and {@link FloorSeconds} describe. */
 async function messageOf(child: ChildProcess): Promise<unknown> {
-  const [message] = await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(() => {
-      throw new Error('the server of the bench ended early');
-    }),
-  ]);
-  return message;
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    const [message] = await Promise.race([
+      once(child, 'message', { signal }),
+      once(child, 'exit', { signal }).then(() => {
+        throw new Error('the server of the bench ended early');
+      }),
+    ]);
+    return message;
+  } finally {
+    over.abort();
+  }
 }
 
 async function measureAll(report: Report, child: ChildProcess, requestsFile: string): Promise<void> {
@@ -84,14 +92,10 @@ async function measureAll(report: Report, child: ChildProcess, requestsFile: str
     );
   const floorRound = async (): Promise<Measured> => {
     child.send('floor');
-    const seconds = (await messageOf(child)) as FloorSeconds;
-    const milliseconds = seconds.map((duration) => duration * 1000);
-    return summarize(
-      milliseconds,
-      milliseconds.reduce((sum, duration) => sum + duration, 0),
-    );
+    return summarizeSeconds((await messageOf(child)) as FloorSeconds);
   };
   await send(ready.constantPort, 0, WARM_UP);
+  await send(ready.bothPort, 0, WARM_UP);
   await send(ready.port, 0, WARM_UP);
   await send(ready.comparisonPort, 0, COMPARED);
   const rounds: Round[] = [];
@@ -100,29 +104,55 @@ async function measureAll(report: Report, child: ChildProcess, requestsFile: str
     rounds.push({
       constant: await send(ready.constantPort, from, REQUESTS),
       floor: await floorRound(),
+      both: await send(ready.bothPort, from, REQUESTS),
       release: await send(ready.port, from, REQUESTS),
       comparison: await send(ready.comparisonPort, from, COMPARED),
     });
   }
   report.result('(a) Hono answering the same body with a constant', medianOf(rounds, 'constant'));
   report.result('(b) the bare cryptography, no HTTP', medianOf(rounds, 'floor'));
+  report.result('(a) and (b) in one server, for each request', medianOf(rounds, 'both'));
   report.result('release: all checks, every request another account', medianOf(rounds, 'release'));
   report.result('comparison: @phala/dcap-qvl and @hpke/core', medianOf(rounds, 'comparison'));
+  child.send('inside');
+  // The answer to this question.
+  const inside = (await messageOf(child)) as InsideSeconds;
+  const measured = (seconds: readonly number[]): Measured => summarizeSeconds(seconds.slice(INSIDE_RUNS / 3));
+  const alone = measured(inside.release);
+  const verification = measured(inside.verification);
+  report.result('release without HTTP, one after the other', alone);
+  report.result('… of it: verification of the quote', verification);
+  report.ratio(
+    'release without HTTP / what is left of it without the verification (medians)',
+    alone.p50Ms / (alone.p50Ms - verification.p50Ms),
+  );
   const toBound = rounds.map(
     ({ constant, floor, release }) =>
       release.opsPerSecond * (1 / constant.opsPerSecond + 1 / floor.opsPerSecond),
   );
+  const toBoth = rounds.map(({ both, release }) => release.opsPerSecond / both.opsPerSecond);
   const toComparison = rounds.map(
     ({ release, comparison }) => release.opsPerSecond / comparison.opsPerSecond,
   );
   report.target('release / (1 ÷ (1/a + 1/b)), median of rounds', percentile(toBound, 0.5), { atLeast: 0.5 });
+  report.target('release / (a) and (b) in one server, median of rounds', percentile(toBoth, 0.5), {
+    atLeast: 0.7,
+  });
   report.target('release / comparison server, median of rounds', percentile(toComparison, 0.5), {
     atLeast: 10,
   });
 }
 
+function summarizeSeconds(seconds: readonly number[]): Measured {
+  const milliseconds = seconds.map((duration) => duration * 1000);
+  return summarize(
+    milliseconds,
+    milliseconds.reduce((sum, duration) => sum + duration, 0),
+  );
+}
+
 /** What one turn of everything took. */
-type Round = Readonly<Record<'constant' | 'floor' | 'release' | 'comparison', Measured>>;
+type Round = Readonly<Record<'constant' | 'floor' | 'both' | 'release' | 'comparison', Measured>>;
 
 function medianOf(rounds: readonly Round[], what: keyof Round): Measured {
   const median = (of: (measured: Measured) => number) =>

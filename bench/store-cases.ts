@@ -39,8 +39,10 @@ export async function concurrentPuts(
 /** Fills the engine with the records that {@link gets} reads. */
 export async function fill(engine: Engine, valueBytes: number): Promise<void> {
   const value = systemRandom(valueBytes);
-  for (let from = 0; from < PRESENT; from += 2000)
-    await Promise.all(Array.from({ length: 2000 }, (_, index) => engine.put(nameOf(from + index), value)));
+  for (let from = 0; from < PRESENT; from += 2000) {
+    const names = Array.from({ length: 2000 }, (_, index) => nameOf(from + index));
+    await (engine.putAll?.(names, value) ?? Promise.all(names.map((name) => engine.put(name, value))));
+  }
 }
 
 /** Reads and decrypts records in no order, one after the other. */

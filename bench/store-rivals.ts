@@ -9,6 +9,8 @@ import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from '../src/crypto/xchacha20-
 export interface Engine {
   readonly name: string;
   put(name: string, value: Uint8Array): Promise<unknown>;
+  /** Many records at once, where single puts are not grouped: to fill the engine, which is not measured. */
+  putAll?(names: readonly string[], value: Uint8Array): Promise<unknown>;
   /** Synchronous where the engine is. */
   get(name: string): Promise<Uint8Array | undefined> | Uint8Array | undefined;
   close(): Promise<void>;
@@ -53,6 +55,11 @@ export async function openLevel(folder: string): Promise<Engine> {
   return {
     name: 'classic-level',
     put: (name, value) => database.put(name, cipher.seal(name, value), { sync: true }),
+    putAll: (names, value) =>
+      database.batch(
+        names.map((name) => ({ type: 'put', key: name, value: cipher.seal(name, value) })),
+        { sync: true },
+      ),
     get: async (name) => cipher.open(name, await database.get(name)),
     close: () => database.close(),
   };

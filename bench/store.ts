@@ -12,6 +12,8 @@ import { bytesWritten } from './store-written.ts';
 
 const MILLISECONDS = Number(process.env['LATCHKEY_BENCH_MS'] ?? 2000);
 const ROUNDS = 3;
+/** Of ten puts and ten bare writes. */
+const SEQUENTIAL_TURNS = 60;
 
 async function openSealed(folder: string): Promise<Engine> {
   const store = await SealedStore.create({ path: folder, storeKey: benchKey() });
@@ -58,7 +60,7 @@ async function sequential(root: string, report: Report, valueBytes: number): Pro
     const engine = await opener(folder);
     // The floor is compiled code; so should be what is measured against it.
     await fill(engine, valueBytes);
-    const { put, bare } = await sequentialPuts(engine, nodeFileSystem, root, valueBytes, 400);
+    const { put, bare } = await sequentialPuts(engine, nodeFileSystem, root, valueBytes, SEQUENTIAL_TURNS);
     await engine.close();
     rmSync(join(root, 'bare'));
     report.result(`${engine.name}: one put after the other, ${valueBytes} B`, put);

@@ -31,7 +31,7 @@ export interface StormOutcome {
 
 const SLOTS = 5;
 const NEEDED = 3;
-/** Measured: one release with all checks, and one refusal by the head of a request, on one core (`bench/RESULTS.md`). */
+/** One release with all checks, and one refusal by the head of a request, on one core: more than measured (`bench/RESULTS.md`). */
 const RELEASE_MS = 1;
 const REFUSAL_MS = 0.08;
 const PLACES_OF_OTHERS = 32;

@@ -37,7 +37,7 @@ export function stormPage(): string {
 
 Made by \`npm run storm\` (seed ${SEED}); do not edit. ${number(NODES)} nodes lose power and start in the same moment; of the machines that serve keys, each kept its memory with a chance of ${100 * KEPT} %. Each store has slots at 5 servers and needs 3. The nodes that can open at all do: this page is about how long it takes. The others stay locked, whatever the load ([which failures a store survives](survival.md)).
 
-The model knows requests, lines and time. It takes 1 ms for a key with all checks and 0.08 ms for a refusal, as measured ([results](../bench/RESULTS.md)), 20 to 40 ms for a quote, and the waits of a locked node (8 s for an answer, 1 s before the next attempt, doubling, give or take a quarter). A node that is open asks 5 servers for new slots at once. It does not know the chain, Intel's collateral, and quotes that take a second. Four cores are what a server could do that verifies in several threads; today's verifies in one.
+The model knows requests, lines and time. It takes 1 ms for a key with all checks and 0.08 ms for a refusal, both more than measured ([results](../bench/RESULTS.md)), 20 to 40 ms for a quote, and the waits of a locked node (8 s for an answer, 1 s before the next attempt, doubling, give or take a quarter). A node that is open asks 5 servers for new slots at once. It does not know the chain, Intel's collateral, and quotes that take a second. Four cores are what four nodes on one machine could do: one verifies in one thread ([why](decisions.md)).
 
 | servers | cores | half are open | 99.9 % are open | requests to the busiest | refused there | most that wait | their memory |
 |---|---|---|---|---|---|---|---|

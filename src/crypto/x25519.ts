@@ -33,8 +33,9 @@ export class X25519PrivateKey {
    * @returns 32 bytes, or `undefined` when the peer's point has small order and the result is all zero
    *   (RFC 7748 section 6.1), which the caller must treat as an attack.
    */
-  diffieHellman(peerPublicKey: Uint8Array): Uint8Array | undefined {
-    const shared = tryDiffieHellman(this.#key, importPublicKey(peerPublicKey));
+  diffieHellman(peerPublicKey: Uint8Array | X25519PeerKey): Uint8Array | undefined {
+    const peer = peerPublicKey instanceof X25519PeerKey ? peerPublicKey : new X25519PeerKey(peerPublicKey);
+    const shared = tryDiffieHellman(this.#key, peer);
     return shared === undefined || isZero(shared) ? undefined : shared;
   }
 
@@ -51,9 +52,9 @@ export class X25519PrivateKey {
 /** Reads every byte, independent of the values. */
 const isZero = (bytes: Uint8Array): boolean => bytes.reduce((seen, byte) => seen | byte, 0) === 0;
 
-function tryDiffieHellman(privateKey: KeyObject, publicKey: KeyObject): Uint8Array | undefined {
+function tryDiffieHellman(privateKey: KeyObject, peer: X25519PeerKey): Uint8Array | undefined {
   try {
-    return plainBytes(diffieHellman({ privateKey, publicKey }));
+    return plainBytes(diffieHellman({ privateKey, publicKey: peer.key }));
   } catch {
     // OpenSSL refuses small-order points by an error instead of returning zeros.
     return undefined;
@@ -65,10 +66,20 @@ function requireKeyBytes(bytes: Uint8Array, what: string): void {
     throw new RangeError(`${what} must be ${KEY_BYTES} bytes, got ${bytes.length}`);
 }
 
-/** JWK import costs 4 µs where SPKI DER costs 65 µs. */
-function importPublicKey(publicKey: Uint8Array): KeyObject {
-  requireKeyBytes(publicKey, 'X25519 public key');
-  return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'X25519', x: toBase64Url(publicKey) } });
+/** A peer's public key imported into OpenSSL, for more than one agreement with it: importing costs 6 µs. */
+export class X25519PeerKey {
+  readonly key: KeyObject;
+
+  /**
+   * @param publicKey 32 bytes.
+   * @throws RangeError on another length.
+   */
+  constructor(publicKey: Uint8Array) {
+    requireKeyBytes(publicKey, 'X25519 public key');
+    // As a JWK: SPKI DER takes 65 µs.
+    const x = toBase64Url(publicKey);
+    this.key = createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'X25519', x } });
+  }
 }
 
 /**

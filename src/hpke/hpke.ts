@@ -1,6 +1,6 @@
 import { concatBytes, utf8 } from '../bytes/concat.ts';
 import { u16BigEndian } from '../bytes/integers.ts';
-import { generateEphemeralX25519KeyPair, type X25519KeyPair } from '../crypto/x25519.ts';
+import { generateEphemeralX25519KeyPair, type X25519KeyPair, X25519PeerKey } from '../crypto/x25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import {
   type HpkeContext,
@@ -71,8 +71,9 @@ export function sealBase(input: SealBaseInput): HpkeMessage {
 export function sealAuth(input: SealAuthInput): HpkeMessage {
   const { recipientPublicKey, senderKeyPair } = input;
   const { privateKey, publicKey: enc } = input.ephemeral ?? generateEphemeralX25519KeyPair();
-  const dhEphemeral = privateKey.diffieHellman(recipientPublicKey) ?? refusePublicKey();
-  const dhStatic = senderKeyPair.privateKey.diffieHellman(recipientPublicKey) ?? refusePublicKey();
+  const recipient = new X25519PeerKey(recipientPublicKey);
+  const dhEphemeral = privateKey.diffieHellman(recipient) ?? refusePublicKey();
+  const dhStatic = senderKeyPair.privateKey.diffieHellman(recipient) ?? refusePublicKey();
   const sharedSecret = extractAndExpand(
     [dhEphemeral, dhStatic],
     [enc, recipientPublicKey, senderKeyPair.publicKey],

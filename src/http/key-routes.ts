@@ -1,5 +1,6 @@
 import type { Hono } from 'hono';
 import { problemOf } from '../errors/problem.ts';
+import { serverBusy } from '../keyserver/admission-queue.ts';
 import type { KeyServer } from '../keyserver/key-server.ts';
 import type { RefuseEarly } from './early-refusal.ts';
 import { jsonBody, type MiddlewareEnv } from './middleware.ts';
@@ -25,6 +26,9 @@ export function keyRoutes(app: Hono<MiddlewareEnv>, keyServer: () => KeyServer):
 /** The field of RFC 9218, as a client that cannot open its store sends it. A client that lies by it gets a place and no key. */
 const MOST_URGENT = /(?:^|,)\s*u=0\s*(?:,|$)/;
 
+/** The problem of each refusal, made once: an error and its text cost as much as the rest of an answer. */
+const busy = problemOf(serverBusy(0), '');
+
 /**
  * Refuses requests for keys while more are waiting than can be verified in time.
  * @param keyServer `undefined` while there is none.
@@ -38,7 +42,7 @@ export function refuseWhenBusy(
     const requestId = nextId();
     const { priority } = headers;
     const isLocked = typeof priority === 'string' && MOST_URGENT.test(priority);
-    const refusal = keyServer()?.refuseEarly(isLocked, requestId);
-    return refusal === undefined ? undefined : problemOf(refusal, requestId);
+    const retryAfterMs = keyServer()?.refuseEarly(isLocked, requestId);
+    return retryAfterMs === undefined ? undefined : { ...busy, instance: requestId, retryAfterMs };
   };
 }

@@ -23,11 +23,16 @@ const RETRY_MS = 1_000;
 const FIRST_TURN_MS = 1;
 /** Weight of the newest turn in the mean. */
 const NEWEST = 1 / 8;
+/** Turns in one turn of the event loop, however long the rest of it takes. */
+const MOST_AT_ONCE = 64;
+const DRAW_BYTES = 4;
+const DRAWS_AT_ONCE = 256;
 
 /**
- * Requests that wait to have a quote verified. One has its turn in each turn of the event loop, so that answers, refusals
- * and cheap requests pass between. Nodes that cannot open their store have a line of their own, in which most of a network
- * can wait; the line of those that only make a new key is short, and who finds it full is refused at once.
+ * Requests that wait to have a quote verified. Each turn of the event loop has one turn of the queue, so that answers,
+ * refusals and cheap requests pass between; where these take long, it has so many that half of the time is for keys.
+ * Nodes that cannot open their store have a line of their own, in which most of a network can wait; the line of those
+ * that only make a new key is short, and a request that finds it full is refused at once.
  */
 export class AdmissionQueue {
   readonly #random: RandomSource;
@@ -35,10 +40,11 @@ export class AdmissionQueue {
   readonly #locked: Line;
   readonly #others: Line;
   #isTaken = false;
-  #takenAtMs = 0;
   #turns = 0;
-  /** Mean time from one turn to the next while requests wait. Under a flood most of it goes into refusals. */
+  /** Mean time from one turn to the next while requests wait. Under a flood half of it goes into refusals. */
   #turnMs = FIRST_TURN_MS;
+  #drawn = new Uint8Array(0);
+  #nextDraw = 0;
 
   constructor(options: {
     readonly random: RandomSource;
@@ -53,54 +59,85 @@ export class AdmissionQueue {
   }
 
   /**
-   * The refusal that a request would get now; `undefined` where {@link enter} would let it wait.
+   * After which time a request should come again that would be refused now, in milliseconds; `undefined` where
+   * {@link enter} would let it wait. Under a flood it is asked thousands of times a second.
    * @param isLocked whether the caller cannot open its store without the answer (intent `recover`).
    */
-  refusal(isLocked: boolean): ProblemError | undefined {
-    const line = this.#lineOf(isLocked);
-    const places = line.placesAt(this.#turnMs);
-    if (!this.#isTaken || line.length < places) return undefined;
+  retryAfterMs(isLocked: boolean): number | undefined {
+    const line = isLocked ? this.#locked : this.#others;
+    if (!this.#isTaken || line.length < line.placesAt(this.#turnMs)) return undefined;
     // Another time for each caller, so that they do not come back together.
-    const retryAfterMs = RETRY_MS + Math.floor((RETRY_MS * readU32BigEndian(this.#random(4))) / 2 ** 32);
-    return new ProblemError('SERVER_BUSY', 'more keys are asked for than this server can verify in time', {
-      expected: `at most ${places} requests that wait`,
-      retryAfterMs,
-    });
+    return RETRY_MS + Math.floor((RETRY_MS * this.#draw()) / 2 ** 32);
   }
 
   /**
    * Resolves when it is this request's turn: at once where nothing waits.
-   * @param isLocked as for {@link refusal}.
+   * @param isLocked as for {@link retryAfterMs}.
    * @throws ProblemError SERVER_BUSY with a time at which to ask again.
    */
   async enter(isLocked: boolean): Promise<void> {
-    const refusal = this.refusal(isLocked);
-    if (refusal !== undefined) throw refusal;
-    if (this.#isTaken) await this.#lineOf(isLocked).wait();
-    else this.#take();
-  }
-
-  #lineOf(isLocked: boolean): Line {
-    return isLocked ? this.#locked : this.#others;
-  }
-
-  /** The turn is over when the event loop comes round, whatever the work waits for then. */
-  #take(): void {
+    const retryAfterMs = this.retryAfterMs(isLocked);
+    if (retryAfterMs !== undefined) throw serverBusy(retryAfterMs);
+    if (this.#isTaken) {
+      await (isLocked ? this.#locked : this.#others).wait();
+      return;
+    }
     this.#isTaken = true;
-    this.#takenAtMs = this.#monotonicMs();
+    this.#plan(1, this.#monotonicMs());
+  }
+
+  /**
+   * Plans turns for the next turn of the event loop. A turn is over when the event loop runs the next callback, whatever
+   * its work waits for then.
+   * @param sinceMs end of the former turns: what has passed when the first of these begins was for other work.
+   */
+  #plan(turns: number, sinceMs: number): void {
+    let beganMs = sinceMs;
     setImmediate(() => {
-      this.#isTaken = false;
-      this.#turns += 1;
-      const isForOthers = this.#turns % SHARE_OF_OTHERS === 0;
-      const [first, second] = isForOthers ? [this.#others, this.#locked] : [this.#locked, this.#others];
-      const next = first.take() ?? second.take();
-      if (next === undefined) return;
-      this.#turnMs += (this.#monotonicMs() - this.#takenAtMs - this.#turnMs) * NEWEST;
-      this.#take();
-      next();
+      beganMs = this.#monotonicMs();
+    });
+    let given = 0;
+    for (let turn = 0; turn < turns; turn++) {
+      setImmediate(() => {
+        if (this.#give()) given += 1;
+      });
+    }
+    setImmediate(() => {
+      this.#isTaken = given > 0;
+      if (given === 0) return;
+      const endMs = this.#monotonicMs();
+      this.#turnMs += ((endMs - sinceMs) / given - this.#turnMs) * NEWEST;
+      const asMany = Math.floor((beganMs - sinceMs) / ((endMs - beganMs) / given));
+      this.#plan(Math.min(MOST_AT_ONCE, Math.max(1, asMany || 1)), endMs);
     });
   }
+
+  /** Lets the next request have its turn. @returns whether one was waiting. */
+  #give(): boolean {
+    this.#turns += 1;
+    const isForOthers = this.#turns % SHARE_OF_OTHERS === 0;
+    const [first, second] = isForOthers ? [this.#others, this.#locked] : [this.#locked, this.#others];
+    const next = first.take() ?? second.take();
+    next?.();
+    return next !== undefined;
+  }
+
+  /** A random number below 2^32. A draw of the operating system costs more than the rest of a refusal. */
+  #draw(): number {
+    if (this.#nextDraw === this.#drawn.length) {
+      this.#drawn = new Uint8Array(this.#random(DRAW_BYTES * DRAWS_AT_ONCE));
+      this.#nextDraw = 0;
+    }
+    this.#nextDraw += DRAW_BYTES;
+    return readU32BigEndian(this.#drawn, this.#nextDraw - DRAW_BYTES);
+  }
 }
+
+/** The refusal of a request for a key that finds no place. */
+export const serverBusy = (retryAfterMs: number): ProblemError =>
+  new ProblemError('SERVER_BUSY', 'more keys are asked for than this server can verify in time', {
+    retryAfterMs,
+  });
 
 class Line {
   readonly #bounds: LineBounds;

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { toHex, toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
-import { LatchkeyError, type ProblemError } from '../errors/latchkey-error.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { Log } from '../observe/log.ts';
 import { attestationToWire } from '../protocol/attestation.ts';
 import type { ChallengeIssuer } from '../protocol/challenge.ts';
@@ -121,14 +121,15 @@ export class KeyServer {
   }
 
   /**
-   * The refusal that any request for a key would get now, before its body is read; it counts as one.
+   * After which time a request for a key should come again that would be refused now, in milliseconds, before its body is
+   * read; it counts as refused. `undefined` lets it pass.
    * @param isLocked whether the caller says that it cannot open its store without the key.
    */
-  refuseEarly(isLocked: boolean, requestId: string): ProblemError | undefined {
-    const refusal = this.#parts.admission.refusal(isLocked);
+  refuseEarly(isLocked: boolean, requestId: string): number | undefined {
+    const retryAfterMs = this.#parts.admission.retryAfterMs(isLocked);
     // No line in the log for each: there may be thousands a second.
-    if (refusal !== undefined) this.#parts.onBusy(requestId);
-    return refusal;
+    if (retryAfterMs !== undefined) this.#parts.onBusy(requestId);
+    return retryAfterMs;
   }
 
   /** Wait for the turn, verify, judge, vault, record, seal. */

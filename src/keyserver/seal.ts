@@ -17,8 +17,9 @@ const proofKey = Symbol('sealGrant');
 export class SealedKey {
   readonly server: AccountId;
   readonly instanceId: InstanceId;
-  readonly enc: Uint8Array;
-  readonly #ciphertext: Uint8Array;
+  // As text: thousands of answers are kept, and a text costs the garbage collector less than an array.
+  readonly #enc: string;
+  readonly #ciphertext: string;
 
   constructor(
     key: typeof proofKey,
@@ -28,8 +29,8 @@ export class SealedKey {
     if (key !== proofKey) throw new TypeError('a SealedKey is made by sealGrant only');
     this.server = account;
     this.instanceId = instanceId;
-    this.enc = sealed.enc;
-    this.#ciphertext = sealed.ciphertext;
+    this.#enc = toPrefixedHex(sealed.enc);
+    this.#ciphertext = toBase64(sealed.ciphertext);
     Object.freeze(this);
   }
 
@@ -38,8 +39,8 @@ export class SealedKey {
     return {
       server: encodeSs58(this.server),
       instanceId: toPrefixedHex(this.instanceId),
-      enc: toPrefixedHex(this.enc),
-      ciphertext: toBase64(this.#ciphertext),
+      enc: this.#enc,
+      ciphertext: this.#ciphertext,
     };
   }
 }

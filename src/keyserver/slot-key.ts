@@ -78,9 +78,10 @@ export class SlotKey {
     this.provenance = provenance;
     this.#boundTo = provenance.platform;
     this.isPlain = isPlainSlotId(slotId);
-    this.#draw(KEY_ID_AT, KeyId.byteLength, random);
-    this.#draw(KEY_AT, KEY_BYTES, random);
-    if (!this.isPlain) this.#draw(TOKEN_AT, RECOVERY_TOKEN_BYTES, random);
+    // Key id, key and token lie side by side, so one draw does for all.
+    const drawn = random((this.isPlain ? TOKEN_AT : REPORT_AT) - KEY_ID_AT);
+    row.view(KEY_ID_AT).set(drawn);
+    drawn.fill(0);
     row.setNumber(CREATED_AT, nowMs);
     // A client of the plain request knows no route to confirm its key.
     this.#confirmed = this.isPlain;
@@ -203,11 +204,5 @@ export class SlotKey {
 
   wipe(): void {
     this.#row.erase();
-  }
-
-  #draw(at: number, length: number, random: RandomSource): void {
-    const drawn = random(length);
-    this.#row.view(at).set(drawn);
-    drawn.fill(0);
   }
 }

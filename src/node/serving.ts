@@ -71,7 +71,7 @@ export function buildServing(
     rooms.audit?.refused(code, requestId);
     refusals.add({ atMs: now(), code, detail, requestId });
   };
-  const admission = new AdmissionQueue({ random });
+  const admission = new AdmissionQueue({ random, monotonicMs: () => clock.monotonicMs() });
   const keyServer = new KeyServer({
     identity: serverIdentity,
     admission,

@@ -488,7 +488,10 @@ export class SimulatedNode {
     const finalized = () => ({ number: this.#world.blockNumber, hash: this.#world.blockHash });
     const nothing = () => undefined;
     const fake = new KeyServer({
-      admission: new AdmissionQueue({ random: this.random }),
+      admission: new AdmissionQueue({
+        random: this.random,
+        monotonicMs: () => this.#world.clock.nowMs(),
+      }),
       identity: { account, x25519, x25519PublicKey, instanceId },
       challenges: new ChallengeIssuer({ random: this.random }),
       evidenceVerifier,

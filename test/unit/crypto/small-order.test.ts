@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
-import { generateX25519KeyPair, hasSmallOrder, x25519KeyPairFromSecret } from '../../../src/crypto/x25519.ts';
+import {
+  generateX25519KeyPair,
+  hasSmallOrder,
+  X25519PeerKey,
+  x25519KeyPairFromSecret,
+} from '../../../src/crypto/x25519.ts';
 
 const p = 2n ** 255n - 19n;
 const littleEndian = (value: bigint): Uint8Array =>
@@ -21,6 +26,7 @@ describe('points of small order', () => {
     for (const form of [key, highBit(key)]) {
       expect(hasSmallOrder(form)).toBe(true);
       expect(secret.diffieHellman(form)).toBeUndefined();
+      expect(secret.diffieHellman(new X25519PeerKey(form))).toBeUndefined();
     }
   });
 

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { fetchTransport } from '../../../src/boot/peer/peer-transport.ts';
-import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { refuseWhenBusy } from '../../../src/http/key-routes.ts';
 import { defaultListenerBounds, type Listener, listen } from '../../../src/http/listener.ts';
 
@@ -19,9 +18,7 @@ beforeEach(async () => {
   const keyServer = {
     refuseEarly: (isLocked: boolean) => {
       asked.push(isLocked);
-      return isBusy && !isLocked
-        ? new ProblemError('SERVER_BUSY', 'too many', { retryAfterMs: 1_234 })
-        : undefined;
+      return isBusy && !isLocked ? 1_234 : undefined;
     },
   };
   listener = await listen(

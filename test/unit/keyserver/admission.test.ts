@@ -13,6 +13,7 @@ const half = (length: number) => new Uint8Array(length).fill(0x80);
 const idle = async (): Promise<void> => {
   await setImmediate();
   await setImmediate();
+  await setImmediate();
 };
 
 /** Lines of a fixed length. */
@@ -22,6 +23,8 @@ const exactly = (places: number) => ({ waitMs: 1, fewest: places, most: places }
 function line(places: { locked: number; others: number }, kinds: readonly boolean[]) {
   const queue = new AdmissionQueue({
     random: half,
+    // Time stands still: nothing but the requests takes any.
+    monotonicMs: () => 0,
     locked: exactly(places.locked),
     others: exactly(places.others),
   });
@@ -70,24 +73,25 @@ describe('the admission queue', () => {
       expect(refused).toEqual([3, 4]);
       expect(turns.sort()).toEqual([0, 1, 2, 5]);
       await idle();
-      expect(queue.refusal(kind)).toBeUndefined();
+      expect(queue.retryAfterMs(kind)).toBeUndefined();
       await expect(queue.enter(kind)).resolves.toBeUndefined();
     },
   );
 
-  it('tells the refusal beforehand, and does not count it as a request', async () => {
+  it('tells beforehand that it would refuse, and does not count it as a request', async () => {
     const { queue, all } = line({ locked: 8, others: 1 }, [OTHER]);
-    expect(queue.refusal(OTHER)).toBeUndefined();
-    expect(queue.refusal(OTHER)).toBeUndefined();
+    expect(queue.retryAfterMs(OTHER)).toBeUndefined();
+    expect(queue.retryAfterMs(OTHER)).toBeUndefined();
     const waiting = queue.enter(OTHER);
-    expect(queue.refusal(OTHER)).toMatchObject({ code: 'SERVER_BUSY' });
-    expect(queue.refusal(LOCKED)).toBeUndefined();
+    expect(queue.retryAfterMs(OTHER)).toBe(1_501);
+    await expect(queue.enter(OTHER)).rejects.toMatchObject({ code: 'SERVER_BUSY', retryAfterMs: 1_501 });
+    expect(queue.retryAfterMs(LOCKED)).toBeUndefined();
     await Promise.all([all, waiting]);
   });
 
   it('lets fewer wait while turns take long, because of refusals between them', async () => {
     let nowMs = 0;
-    const queue = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 2) });
+    const queue = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 1) });
     const busy = async () => {
       const all = Array.from({ length: 40 }, () =>
         queue.enter(OTHER).then(
@@ -112,7 +116,7 @@ describe('the admission queue', () => {
     ['other', OTHER],
   ])('lets eight %s ones wait however long turns take', async (_what, kind) => {
     let nowMs = 0;
-    const queue = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 60_000) });
+    const queue = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 30_000) });
     for (let round = 0; round < 3; round++) {
       const all = Array.from({ length: 9 }, () => queue.enter(kind));
       await expect(Promise.all(all)).resolves.toHaveLength(9);
@@ -124,27 +128,90 @@ describe('the admission queue', () => {
 
   it('lets thousands of locked nodes wait, for at most half of their deadline', async () => {
     let nowMs = 0;
-    const queue = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 0.5) });
+    const queue = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 0.25) });
     const storm = async () => {
       const all = Array.from({ length: 6_000 }, () => queue.enter(LOCKED));
       return (await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled').length;
     };
     expect(await storm()).toBe(3_001);
     nowMs = 0;
-    const slow = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 10) });
+    const slow = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 5) });
     await Promise.all(Array.from({ length: 300 }, () => slow.enter(LOCKED)));
     await idle();
     const all = Array.from({ length: 6_000 }, () => slow.enter(LOCKED));
     expect((await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled')).toHaveLength(301);
   });
 
+  /** Requests of 1 ms each, while the rest of each turn of the event loop takes `refusalsMs`. */
+  function flood(refusalsMs: number) {
+    let nowMs = 0;
+    const queue = new AdmissionQueue({
+      random: half,
+      monotonicMs: () => nowMs,
+      locked: { waitMs: 1_000, fewest: 1, most: 10_000 },
+    });
+    const turnsOfLoop: number[] = [];
+    let turns = 0;
+    let isOver = false;
+    // Runs once in each turn of the event loop, before the turns of the queue.
+    const refuseMany = (): void => {
+      turnsOfLoop.push(turns);
+      turns = 0;
+      nowMs += refusalsMs;
+      if (!isOver) globalThis.setImmediate(refuseMany);
+    };
+    globalThis.setImmediate(refuseMany);
+    const enter = async (): Promise<void> => {
+      await queue.enter(LOCKED);
+      nowMs += 1;
+      turns += 1;
+    };
+    const end = () => {
+      isOver = true;
+    };
+    return { queue, turnsOfLoop, enter, end };
+  }
+
+  it.each([
+    ['as many turns as take as long as refusals take', 10, 10],
+    ['one turn at least', 0.5, 1],
+    ['64 turns at most, so that refusals come too', 1e6, 64],
+  ])('gives %s, in each turn of the event loop', async (_what, refusalsMs, expected) => {
+    const { turnsOfLoop, enter, end } = flood(refusalsMs);
+    await Promise.all(Array.from({ length: 150 }, enter));
+    end();
+    // The length of the first two is not known before they are over.
+    expect(turnsOfLoop.slice(0, 2)).toEqual([1, 1]);
+    expect(turnsOfLoop[3]).toBe(expected);
+    await idle();
+  });
+
+  it('counts the time from one turn to the next also where many come together', async () => {
+    const { queue, enter, end } = flood(10);
+    await Promise.all(Array.from({ length: 600 }, enter));
+    const waiting: Promise<void>[] = [];
+    while (queue.retryAfterMs(LOCKED) === undefined) waiting.push(enter());
+    // One of two milliseconds is for a key, and a locked node waits for a second.
+    expect(waiting.length).toBeGreaterThan(450);
+    expect(waiting.length).toBeLessThan(550);
+    await Promise.all(waiting);
+    end();
+    await idle();
+  });
+
   it('tells each refused caller another time, so that they do not come back together', async () => {
-    let draw = 0;
-    const random = () => Uint8Array.of(draw++ * 64, 0, 0, 0);
+    let draws = 0;
+    const random = (length: number) => {
+      draws += 1;
+      return Uint8Array.from({ length }, (_, at) => (at % 4 === 0 ? (at / 4 + draws - 1) * 64 : 0));
+    };
     const queue = new AdmissionQueue({ random, others: exactly(0) });
     await queue.enter(OTHER);
-    const refusals = [0, 1, 2, 3].map(() => queue.refusal(OTHER)?.retryAfterMs);
-    expect(refusals).toEqual([1_000, 1_250, 1_500, 1_750]);
+    const refusals = Array.from({ length: 258 }, () => queue.retryAfterMs(OTHER));
+    expect(refusals.slice(0, 4)).toEqual([1_000, 1_250, 1_500, 1_750]);
+    // The second draw begins with another value.
+    expect(refusals.slice(255)).toEqual([1_750, 1_250, 1_500]);
+    expect(draws).toBe(2);
   });
 });
 
