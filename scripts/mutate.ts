@@ -10,7 +10,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readReasons, reportOf, type Tried } from './mutate-report.ts';
+import { type Reported, readReasons, reportOf } from './mutate-report.ts';
 import { testsOfRoom } from './mutate-rooms.ts';
 import { type Candidate, candidatesOf, sampleOf } from './mutation-candidates.ts';
 import { MutationResults } from './mutation-results.ts';
@@ -114,13 +114,13 @@ async function runRoom(room: string, options: RoomOptions): Promise<void> {
 }
 
 function writeReport(room: string, all: readonly Candidate[], results: MutationResults): void {
-  const tried: Tried[] = all.flatMap(({ file, mutation, id }) => {
+  const reported: Reported[] = all.map(({ file, mutation, id }) => {
     const outcome = results.get(id);
-    return outcome === undefined ? [] : [{ file, mutation, isNoticed: outcome !== 'survived' }];
+    return { file, mutation, isNoticed: outcome && outcome !== 'survived' };
   });
   const page = join('docs', 'mutations', `${room}.md`);
   const reasons = existsSync(page) ? readReasons(readFileSync(page, 'utf8')) : new Map();
-  const report = reportOf(room, all.length, tried, reasons);
+  const report = reportOf(room, reported, reasons);
   mkdirSync(join('docs', 'mutations'), { recursive: true });
   writeFileSync(page, report.text);
   console.log(report.summary);
