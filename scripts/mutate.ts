@@ -10,7 +10,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readReasons, reportOf, type Tried } from './mutate-report.ts';
+import { type Reported, readReasons, reportOf } from './mutate-report.ts';
 import { testsOfRoom } from './mutate-rooms.ts';
 import { type Candidate, candidatesOf, sampleOf } from './mutation-candidates.ts';
 import { MutationResults } from './mutation-results.ts';
@@ -30,25 +30,41 @@ async function tryAll(
   candidates: readonly Candidate[],
   keep: (id: string, outcome: Outcome) => void,
 ): Promise<void> {
-  let pending: Attempt[] = [];
-  for (const [index, candidate] of candidates.entries()) {
-    const outcome = await timed(`${index + 1}/${candidates.length}`, candidate, () => tests.try(candidate));
-    pending.push({ candidate, outcome });
-    if (pending.length < CONTROL_EVERY && index < candidates.length - 1) continue;
-    const isSound = await tests.control();
-    for (const attempt of pending) keep(attempt.candidate.id, await settled(tests, attempt, isSound));
-    pending = [];
+  for (let from = 0; from < candidates.length; from += CONTROL_EVERY) {
+    const attempts: Attempt[] = [];
+    for (const [index, candidate] of candidates.slice(from, from + CONTROL_EVERY).entries()) {
+      const number = `${from + index + 1}/${candidates.length}`;
+      attempts.push({ candidate, outcome: await timed(number, candidate, () => tests.try(candidate)) });
+    }
+    for (const { candidate, outcome } of await settled(tests, attempts)) keep(candidate.id, outcome);
   }
 }
 
-/** The outcome, or that of a second attempt in a process of its own when the first process was not sound. */
-async function settled(
-  tests: RoomTests,
-  { candidate, outcome }: Attempt,
-  isSound: boolean,
-): Promise<Outcome> {
-  if (isSound || outcome === 'survived' || outcome === 'endless') return outcome;
-  return timed('again', candidate, () => tests.try(candidate, true));
+/**
+ * Outcomes that hold. What was noticed in a process that is not sound, or did not live until its control, is tried again:
+ * together in another process, and, when that one is not sound either, each in a process of its own.
+ */
+async function settled(tests: RoomTests, attempts: readonly Attempt[]): Promise<readonly Attempt[]> {
+  if (await tests.control()) return attempts;
+  tests.stop();
+  const together = await noticedAgain(attempts, (candidate) => tests.try(candidate));
+  if (await tests.control()) return together;
+  return noticedAgain(together, (candidate) => tests.try(candidate, true));
+}
+
+async function noticedAgain(
+  attempts: readonly Attempt[],
+  run: (candidate: Candidate) => Promise<Outcome>,
+): Promise<readonly Attempt[]> {
+  const results: Attempt[] = [];
+  for (const { candidate, outcome } of attempts) {
+    const isSure = outcome === 'survived' || outcome === 'endless';
+    results.push({
+      candidate,
+      outcome: isSure ? outcome : await timed('again', candidate, () => run(candidate)),
+    });
+  }
+  return results;
 }
 
 async function timed(
@@ -114,13 +130,13 @@ async function runRoom(room: string, options: RoomOptions): Promise<void> {
 }
 
 function writeReport(room: string, all: readonly Candidate[], results: MutationResults): void {
-  const tried: Tried[] = all.flatMap(({ file, mutation, id }) => {
+  const reported: Reported[] = all.map(({ file, mutation, id }) => {
     const outcome = results.get(id);
-    return outcome === undefined ? [] : [{ file, mutation, isNoticed: outcome !== 'survived' }];
+    return { file, mutation, isNoticed: outcome && outcome !== 'survived' };
   });
   const page = join('docs', 'mutations', `${room}.md`);
   const reasons = existsSync(page) ? readReasons(readFileSync(page, 'utf8')) : new Map();
-  const report = reportOf(room, all.length, tried, reasons);
+  const report = reportOf(room, reported, reasons);
   mkdirSync(join('docs', 'mutations'), { recursive: true });
   writeFileSync(page, report.text);
   console.log(report.summary);

@@ -79,8 +79,7 @@ export class AuditLog {
    */
   static async open(parts: AuditLogParts, onUnread?: (error: unknown) => void): Promise<AuditLog> {
     const log = new AuditLog(parts);
-    const reading = log.read();
-    await (onUnread === undefined ? reading : reading.catch(onUnread));
+    await log.read().catch(onUnread);
     return log;
   }
 

@@ -188,13 +188,13 @@ export class KeyServer {
     this.#parts.challenges.wipe();
   }
 
-  /** A key that was made for this request and does not leave is nobody's: the request may come again. */
+  /** A key that was made for this request alone and does not leave is nobody's: the request may come again. */
   async #recorded(release: Release): Promise<void> {
-    const { created, key } = release.grant;
+    const { key } = release.grant;
     try {
       await this.#released(release);
     } catch (error) {
-      if (created && !key.wasUsed) this.#parts.vault.forget(key.account, key.slotId, this.#parts.now());
+      if (!key.wasUsed) this.#parts.vault.forget(key.account, key.slotId, this.#parts.now());
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 import { equalBytes } from '../bytes/concat.ts';
-import { EvidenceError } from '../errors/latchkey-error.ts';
+import { EvidenceError, RefusalError } from '../errors/latchkey-error.ts';
 import { provesRecovery } from '../protocol/recovery-proof.ts';
 import type { BoundRequest } from './handshake.ts';
 import type { SlotKey } from './slot-key.ts';
@@ -28,7 +28,7 @@ export function ownsKey(bound: BoundRequest, key: SlotKey, platform: Uint8Array)
  */
 export function requireOwnership(bound: BoundRequest, key: SlotKey, platform: Uint8Array): void {
   if (ownsKey(bound, key, platform)) return;
-  key.requirePlatformOfPlainKey(platform);
+  if (key.isPlain) throw plainKeyOfOtherPlatform();
   if (bound.request.recoveryProof === undefined) {
     throw new EvidenceError('RECOVERY_PROOF_REQUIRED', 'this key was created under a slot id', {
       field: 'recoveryProof',
@@ -42,3 +42,10 @@ export function requireOwnership(bound: BoundRequest, key: SlotKey, platform: Ui
     observed: 'another value',
   });
 }
+
+/** The refusal of a plain key to another platform than the one that made it: it has no token, so the platform is its proof. */
+export const plainKeyOfOtherPlatform = (): RefusalError =>
+  new RefusalError('PLATFORM_REFUSED', 'the key of this account was made for another platform', {
+    field: 'quote PPID',
+    hint: 'ask from the machine that created the key, or use slot ids, whose recovery token travels',
+  });

@@ -1,9 +1,7 @@
 import { type ByteRow, NUMBER_BYTES } from '../bytes/byte-rows.ts';
-import { equalBytes } from '../bytes/concat.ts';
 import { AccountId, KeyId, SlotId } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';
-import { RefusalError } from '../errors/latchkey-error.ts';
 import { RECOVERY_TOKEN_BYTES } from '../protocol/recovery-proof.ts';
 import { isPlainSlotId } from '../protocol/report-data.ts';
 import type { StoreReport } from '../protocol/slot-messages.ts';
@@ -188,18 +186,6 @@ export class SlotKey {
 
   setReport({ threshold, slots, live }: StoreReport): void {
     this.#row.view(REPORT_AT, CREATED_AT).set([threshold, slots, live]);
-  }
-
-  /**
-   * A plain key has no token, so the platform that made it is its proof.
-   * @throws RefusalError PLATFORM_REFUSED when this is a plain key of another platform.
-   */
-  requirePlatformOfPlainKey(platform: Uint8Array): void {
-    if (!this.isPlain || equalBytes(this.provenance.platform, platform)) return;
-    throw new RefusalError('PLATFORM_REFUSED', 'the key of this account was made for another platform', {
-      field: 'quote PPID',
-      hint: 'ask from the machine that created the key, or use slot ids, whose recovery token travels',
-    });
   }
 
   wipe(): void {

@@ -10,7 +10,7 @@ import { isPlainSlotId, PLAIN_SLOT_ID } from '../protocol/report-data.ts';
 import type { JudgedRequest } from './judge.ts';
 import type { LineageRecord } from './lineage-record.ts';
 import { type LineageLimits, LineageTable } from './lineage-table.ts';
-import { provesToken } from './ownership.ts';
+import { plainKeyOfOtherPlatform, provesToken } from './ownership.ts';
 import { type Provenance, SLOT_ROW_BYTES, type SlotFacts, SlotKey, UNCONFIRMED_TTL_MS } from './slot-key.ts';
 
 /** Bounds of the key table. */
@@ -167,7 +167,7 @@ export class Vault implements VaultView {
       if (registered !== undefined && !isRegisteredHere) throw otherPlatform();
       return { key: this.#make(judged, nowMs), created: true };
     }
-    if (!isRegisteredHere || present.wasUsed) present.requirePlatformOfPlainKey(platform);
+    if (!isRegisteredHere || present.wasUsed) throw plainKeyOfOtherPlatform();
     const key = this.#make(judged, nowMs, present);
     return { key, created: true };
   }

@@ -259,6 +259,66 @@ describe('audit log on the disk of an enemy', () => {
     expect(await sequencesOf(log)).toEqual([1, 2, 3, 4]);
   });
 
+  it('reads both ends once, and needs no read to write nothing', async () => {
+    const reads = { count: 0, fail: false };
+    const store = new MemoryStore({
+      beforeRead: () => {
+        reads.count++;
+        if (reads.fail) throw new ProblemError('STORE_READ_FAILED', 'EIO');
+      },
+    });
+    const log = await logOn(store);
+    await log.append('node.started', {});
+    await log.read();
+    expect(reads.count).toBe(0);
+    reads.fail = true;
+    const parts = { store, account, storeId, nowMs: () => 1_800_000_000_000, maxEntries: 1_000 };
+    const unread = await AuditLog.open(parts, () => undefined);
+    await expect(unread.flush()).resolves.toBeUndefined();
+  });
+
+  it('does not go back when a read ends late that began before an entry was written', async () => {
+    const broken = { read: false };
+    const held: (() => void)[] = [];
+    const store = new MemoryStore({
+      beforeRead: () => {
+        if (broken.read) throw new ProblemError('STORE_READ_FAILED', 'EIO');
+        return new Promise<void>((resolve) => held.push(resolve));
+      },
+    });
+    const before = await logOn(store);
+    await before.append('node.started', {});
+    broken.read = true;
+    const parts = { store, account, storeId, nowMs: () => 1_800_000_000_000, maxEntries: 1_000 };
+    const log = await AuditLog.open(parts, () => undefined);
+    broken.read = false;
+    const [early, late] = [log.read(), log.read()];
+    // First the record of what was removed, then the last entry.
+    for (const letGo of held.splice(0)) letGo();
+    while (held.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    held.shift()?.();
+    await early;
+    await log.append('drain.started', {});
+    held.shift()?.();
+    await late;
+    expect(log.head.sequence).toBe(2);
+    await log.append('drain.ended', {});
+    expect(log.head.sequence).toBe(3);
+  });
+
+  it('is refused when its last entry goes away while it is read', async () => {
+    let reads = 0;
+    const store = new MemoryStore({
+      beforeRead: async () => {
+        reads++;
+        if (reads === 2) await (await store.namespace('latchkey/audit')).delete('entry/00000000000001');
+      },
+    });
+    await (await logOn(store)).append('node.started', {});
+    reads = 0;
+    await expect(logOn(store)).rejects.toThrow(expect.objectContaining({ code: 'AUDIT_ENTRY_INVALID' }));
+  });
+
   it('goes on under another store key, and over a power cut after an entry was durable', async () => {
     const disk = new SimulatedDisk();
     const options = storeOptions(disk);
@@ -297,9 +357,11 @@ describe('audit log on the disk of an enemy', () => {
   });
 
   it('removes what it owes between entries, after its limit was lowered', async () => {
-    const store = new MemoryStore();
+    const lengths: number[] = [];
+    const store = new MemoryStore({ beforeWrite: ({ length }) => void lengths.push(length) });
     const large = await logOn(store, 10_000);
     await Promise.all(Array.from({ length: 3_000 }, () => large.append('key.released', {})));
+    lengths.length = 0;
     const small = await logOn(store, 1_000);
     const sizes: number[] = [];
     for (let n = 0; n < 3; n++) {
@@ -311,6 +373,8 @@ describe('audit log on the disk of an enemy', () => {
     await small.flush();
     expect(small.head.sequence - small.base.sequence).toBeLessThanOrEqual(1_003);
     expect((await sequencesOf(small, small.base.sequence + 1)).at(-1)).toBe(3_003);
+    // Each write has something to write.
+    expect(lengths).not.toContain(0);
   });
 });
 

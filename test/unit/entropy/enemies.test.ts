@@ -200,6 +200,25 @@ describe('K5 a backup', () => {
     expect(server.logText()).toContain('entropy.forgotten');
   });
 
+  it('costs a look at all accounts once an hour, however many arrive', async () => {
+    const server = world();
+    const [leaver, other] = [new EntropyNode(server), new EntropyNode(server)];
+    server.chain.set({ servers: [leaver.record(), other.record(2)] });
+    await leaver.backup(key(1));
+    server.chain.set({ servers: [other.record(2)] });
+    const backupsAfter = async (minutes: number) => {
+      await server.clock.advance(minutes * MINUTE_MS);
+      server.chain.set({});
+      await other.backup(key(9));
+      return (await server.entropy?.status())?.backups;
+    };
+    expect(await backupsAfter(60)).toBe(2);
+    expect(await backupsAfter(30 * 24 * 60 - 1)).toBe(2);
+    // The account has been gone for 30 days, and the last look was not an hour ago.
+    expect(await backupsAfter(59)).toBe(2);
+    expect(await backupsAfter(1)).toBe(1);
+  });
+
   it('that is erased while it comes again is kept anew', async () => {
     let erase = async (): Promise<unknown> => undefined;
     const entropyStore = new MemoryStore({ beforeRead: async () => void (await erase()) });

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { AdmissionQueue } from '../../../src/keyserver/admission-queue.ts';
-import { keyServerWorld } from '../../support/key-server-fixture.ts';
+import { keyServerWorld, memoryCollateral } from '../../support/key-server-fixture.ts';
 import { clientAccount, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
 const LOCKED = true;
@@ -260,5 +260,29 @@ describe('a key server that is asked for more than it can verify', () => {
     expect(replies.map(({ status }) => status)).toEqual([200, 503]);
     await setImmediate();
     expect((await clients[1]?.submit(attempts[1] as never))?.status).toBe(200);
+  });
+
+  it('says so before it reads a request, and counts what it refuses', async () => {
+    const { pki, clock } = keyServerWorld();
+    const collateral = memoryCollateral(pki, clock);
+    const during: unknown[] = [];
+    const world = keyServerWorld({
+      clock,
+      othersMayWait: 0,
+      collateral: {
+        ...collateral,
+        collateralFor: (platform) => {
+          during.push(world.keyServer.refuseEarly(OTHER, 'while another one has its turn')?.code);
+          return collateral.collateralFor(platform);
+        },
+      },
+    });
+    const refused = async (): Promise<string | undefined> =>
+      /keys_refused_total\{code="SERVER_BUSY"\} (\d+)/.exec(await world.metrics.registry.metrics())?.[1];
+    expect(world.keyServer.refuseEarly(OTHER, 'while it is idle')).toBeUndefined();
+    expect(await refused()).toBeUndefined();
+    await new ProtocolClient(world).obtain();
+    expect(during).toEqual(['SERVER_BUSY']);
+    expect(await refused()).toBe('1');
   });
 });

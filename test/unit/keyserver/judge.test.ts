@@ -5,6 +5,7 @@ import type { FleetInForce } from '../../../src/fleet/in-force.ts';
 import { parseQuote } from '../../../src/tdx/quote.ts';
 import { measurementId } from '../../../src/trust/measurement.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
+import { listsOf } from '../../support/platform-worlds.ts';
 import { newSlotId, ProtocolClient, type Wish } from '../../support/protocol-client.ts';
 import { codeOf as thrownCode } from '../../support/thrown.ts';
 
@@ -160,6 +161,81 @@ describe('a machine that is to hold a key', () => {
     const verified = await verifiedOf(body);
     expect(thrownCode(() => world.judge.judgeMachine(verified))).toBe(whenNew);
     expect(thrownCode(() => world.judge.judgeKeyHolder(verified))).toBe(whenHolder);
+  });
+});
+
+describe('a machine that comes back by another way than a key request', () => {
+  const judgedBy = async (
+    options: Parameters<typeof keyServerWorld>[0],
+    body: NonNullable<Wish['body']> = {},
+  ) => {
+    const world = keyServerWorld(options);
+    const quote = parseQuote(world.quote({ reportData: new Uint8Array(64), body }));
+    const verified = await world.evidenceVerifier.verify(quote);
+    return { verified, world, judge: () => world.judge.judgeReturn(verified, world.account) };
+  };
+
+  it('is judged by the rules of recover about machines', async () => {
+    const { verified, world, judge } = await judgedBy({}, outOfDate);
+    expect(judge()).toMatchObject({ account: world.account, ppid: verified.platform.ppid });
+  });
+
+  it.each([
+    ['another image', {}, otherImage, 'MEASUREMENT_REFUSED'],
+    ['another trust section', {}, otherSection, 'TRUST_SECTION_REFUSED'],
+    [
+      'a revoked platform',
+      { platformLists: () => listsOf(keyServerWorld().pki, { revoked: [0] }) },
+      {},
+      'PLATFORM_REVOKED',
+    ],
+    ['too many requests', { platformRate: { burst: 0, perSecond: 1 } }, {}, 'PLATFORM_LIMIT'],
+  ] as const)('is refused with %s', async (_what, options, body, code) => {
+    expect(thrownCode((await judgedBy(options, body)).judge)).toBe(code);
+  });
+});
+
+describe('what would be accepted now', () => {
+  const section = new Uint8Array(48).fill(9);
+  const image = new Uint8Array(32).fill(7);
+  const refusals = (
+    fleet: Partial<FleetInForce> | undefined,
+    asked: Parameters<ReturnType<typeof keyServerWorld>['judge']['refusalsOf']>[0],
+  ) => {
+    const inForce = () => ({ ...noFleet, ...fleet });
+    const nothing = () => noFleet;
+    const { judge } = keyServerWorld(
+      fleet === undefined ? {} : { fleet: { granting: inForce, asking: nothing, enrolling: nothing } },
+    );
+    const { trustHash, measurement } = judge.refusalsOf(asked);
+    return [trustHash?.code, measurement?.code];
+  };
+
+  it('is told of what was asked for, and of nothing else', () => {
+    expect(refusals(undefined, {})).toEqual([undefined, undefined]);
+    expect(refusals(undefined, { trustHash: section })).toEqual(['TRUST_SECTION_REFUSED', undefined]);
+    expect(refusals(undefined, { measurement: image })).toEqual([undefined, 'MEASUREMENT_REFUSED']);
+  });
+
+  it('is what the fleet manifest grants, not what this server asks for', () => {
+    const asked = { trustHash: section, measurement: image };
+    const granted = { trustHashes: [toPrefixedHex(section)], measurements: [toPrefixedHex(image)] };
+    expect(refusals(granted, asked)).toEqual([undefined, undefined]);
+    expect(refusals({}, asked)).toEqual(['TRUST_SECTION_REFUSED', 'MEASUREMENT_REFUSED']);
+  });
+
+  it('is not answered when it cannot be judged', () => {
+    const broken = () => {
+      throw new Error('the manifest cannot be read');
+    };
+    const { judge } = keyServerWorld({
+      fleet: {
+        granting: () => ({ ...noFleet, trustHashes: Object.assign([], { includes: broken }) }),
+        asking: broken,
+        enrolling: broken,
+      },
+    });
+    expect(() => judge.refusalsOf({ trustHash: section })).toThrow('the manifest cannot be read');
   });
 });
 

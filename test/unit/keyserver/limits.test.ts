@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { TokenBuckets } from '../../../src/keyserver/token-buckets.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import {
@@ -57,6 +58,19 @@ describe('bounds of the key table', () => {
     const [key] = [...client.world.vault.keys()];
     expect(key?.provenance.trustHash.buffer.byteLength).toBe(48);
     expect(key?.provenance.platform.buffer.byteLength).toBe(16);
+  });
+
+  it('keys of one platform share what was proved of it, and each has the trust section that it was made under', async () => {
+    const mrConfigId = new Uint8Array(48).fill(9);
+    const trust = { acceptedTrustHashes: [toPrefixedHex(mrConfigId)] };
+    const client = new ProtocolClient(keyServerWorld({ trust }));
+    await client.obtain(create(1));
+    await client.obtain({ ...create(1), body: { mrConfigId } });
+    await client.obtain(create(1));
+    const [first, other, third] = [...client.world.vault.keys()];
+    expect(first?.provenance.trustHash).toEqual(client.world.trustHash);
+    expect(other?.provenance.trustHash).toEqual(mrConfigId);
+    expect(third?.provenance).toBe(first?.provenance);
   });
 
   it('a platform whose keys and lineages have ended leaves nothing', async () => {

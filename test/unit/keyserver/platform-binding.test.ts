@@ -41,10 +41,10 @@ async function ask(
   return status === 200 ? 'key' : json['code'];
 }
 
-/** Another slot of the same lineage, from {@link HOME} too. */
-async function secondSlot(): Promise<LinkedHolder> {
+/** Another slot of the same lineage. */
+async function secondSlot(platform = HOME): Promise<LinkedHolder> {
   const slotId = newSlotId();
-  const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId, platform: HOME });
+  const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId, platform });
   await client.link({ slotId, key }, lineageKey, { confirm: true, incarnation: boot(1) });
   return { slotId, key, token };
 }
@@ -118,10 +118,7 @@ describe('a move', () => {
   it('is not ended by a slot that the new platform made before its mark', async () => {
     lists = move();
     await ask(AWAY);
-    const slotId = newSlotId();
-    const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId, platform: AWAY });
-    await client.link({ slotId, key }, lineageKey, { confirm: true, incarnation: boot(1) });
-    expect(await ask(AWAY, 'recover', { slotId, key, token })).toBe('key');
+    expect(await ask(AWAY, 'recover', await secondSlot(AWAY))).toBe('key');
     await client.claim(slot, boot(2));
     expect(await ask(HOME)).toBe('PLATFORM_REFUSED');
   });
@@ -152,6 +149,16 @@ describe('a move', () => {
     expect(await ask(AWAY)).toBe('key');
     await client.claim(slot, boot(3));
     expect(await ask(HOME)).toBe('PLATFORM_REFUSED');
+  });
+
+  it('that failed gives the former platform no slot that the new one made', async () => {
+    lists = move();
+    await ask(AWAY);
+    const made = await secondSlot(AWAY);
+    expect(await ask(HOME)).toBe('key');
+    await client.claim(slot, boot(2));
+    expect(await ask(HOME, 'recover', made)).toBe('PLATFORM_REFUSED');
+    expect(await ask(AWAY, 'recover', made)).toBe('key');
   });
 
   it('is not begun by a request that it does not allow', async () => {

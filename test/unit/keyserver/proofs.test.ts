@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Grant } from '../../../src/keyserver/grant.ts';
 import { BoundRequest } from '../../../src/keyserver/handshake.ts';
-import { JudgedRequest } from '../../../src/keyserver/judge.ts';
+import { JudgedRequest, JudgedReturn } from '../../../src/keyserver/judge.ts';
 import { SealedKey } from '../../../src/keyserver/seal.ts';
 import { VerifiedRequest } from '../../../src/keyserver/verify.ts';
 
@@ -10,6 +10,7 @@ const makers = {
   BoundRequest: (key: never) => new BoundRequest(key, {} as never),
   VerifiedRequest: (key: never) => new VerifiedRequest(key, {} as never, {} as never),
   JudgedRequest: (key: never) => new JudgedRequest(key, {} as never, {} as never, {} as never),
+  JudgedReturn: (key: never) => new JudgedReturn(key, {} as never, {} as never, {} as never),
   Grant: (key: never) => new Grant(key, { request: {} } as never, {} as never),
   SealedKey: (key: never) => new SealedKey(key, {} as never, {} as never),
 };

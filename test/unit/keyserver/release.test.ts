@@ -61,3 +61,18 @@ it('a key that was there before stays, when a release of it could not be recorde
   expect((await client.obtain({ intent: 'recover', slotId, token })).created).toBe(false);
   expect((await client.obtain()).key.reveal()).toEqual(plain.key.reveal());
 });
+
+it('a key stays that another request got while the release of the first could not be recorded', async () => {
+  const fails: ((error: Error) => void)[] = [];
+  const world = keyServerWorld({
+    onRelease: ({ grant }) =>
+      grant.created ? new Promise<void>((_, failed) => fails.push(failed)) : Promise.resolve(),
+  });
+  const client = new ProtocolClient(world);
+  const first = client.submit(await client.prepare());
+  while (fails.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  const { key } = await client.obtain();
+  for (const fail of fails) fail(new ProblemError('AUDIT_REQUIRED', 'no entry was durable in time'));
+  expect((await first).status).toBe(503);
+  expect((await client.obtain()).key.reveal()).toEqual(key.reveal());
+});

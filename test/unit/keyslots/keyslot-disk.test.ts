@@ -120,6 +120,9 @@ describe('keyslot file on a disk', () => {
 
   it('a temporary file that cannot be made is not tried again', async () => {
     const disk = await diskWith(before);
+    disk.inject(({ kind }) => (kind === 'rename' ? { code: 'EIO' } : undefined));
+    await expect(new KeyslotDisk(disk, path).replace(after)).rejects.toThrow(code('KEYSLOT_WRITE_FAILED'));
+    // Now one is there, which a second attempt would take away.
     let failures = 1;
     disk.inject(({ kind }) => (kind === 'create' && failures-- > 0 ? { code: 'EIO' } : undefined));
     await expect(new KeyslotDisk(disk, path).replace(after)).rejects.toThrow(code('KEYSLOT_WRITE_FAILED'));

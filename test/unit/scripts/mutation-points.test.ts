@@ -1,6 +1,6 @@
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { readReasons, reportOf, type Tried } from '../../../scripts/mutate-report.ts';
+import { type Reported, readReasons, reportOf } from '../../../scripts/mutate-report.ts';
 import { mutate, mutationsOf } from '../../../scripts/mutation-points.ts';
 
 /** Every text that the mutations of a source make of it. */
@@ -46,19 +46,30 @@ describe('mutations', () => {
 });
 
 describe('the report', () => {
-  const tried: readonly Tried[] = mutationsOf('src/a.ts', 'if (a || b) c();').map((mutation, index) => ({
-    file: 'src/a.ts',
-    mutation,
-    isNoticed: index >= 2,
-  }));
+  const outcomes = [true, true, false, false, undefined];
+  const all: readonly Reported[] = mutationsOf('src/a.ts', 'if (a || b) c(d > 1);').map(
+    (mutation, index) => ({
+      file: 'src/a.ts',
+      mutation,
+      isNoticed: outcomes[index],
+    }),
+  );
+  const first = reportOf('a', all, new Map());
 
   it('counts and lists survivors, and keeps the reasons that were written on the page', () => {
-    const first = reportOf('a', 9, tried, new Map());
     expect(first.unexplained).toHaveLength(2);
-    expect(first.text).toContain('9 mutations, 5 not tried yet; 2 of 4 tried mutations noticed');
+    expect(first.text).toContain('5 mutations, 1 not tried yet; 2 of 4 tried mutations noticed, 2 kinds');
     const withReason = first.text.replace(/ {2}\|$/m, ' the same either way |');
-    const second = reportOf('a', 9, tried, readReasons(withReason));
+    const second = reportOf('a', all, readReasons(withReason));
     expect(second.unexplained).toHaveLength(1);
     expect(second.text).toContain('| the same either way |');
+  });
+
+  it('keeps a reason while a mutation waits to be tried again', () => {
+    const withReason = first.text.replace(/ {2}\|$/m, ' the same either way |');
+    const open = all.map((one) => ({ ...one, isNoticed: undefined }));
+    const second = reportOf('a', open, readReasons(withReason));
+    expect(second.text).toContain('5 not tried yet; 0 of 0 tried mutations noticed, 0 kinds');
+    expect(second.text.match(/^\| `.*/gm)).toEqual([expect.stringContaining('the same either way')]);
   });
 });
