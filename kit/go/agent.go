@@ -30,8 +30,30 @@ func (a *Agent) do(ctx context.Context, method, path string, body any) ([]byte, 
 	return exchange(ctx, a.http, method, "http://localhost"+path, body, maxAgentAnswerBytes)
 }
 
-func recordPath(namespace, name string) string {
-	return "/kv/" + url.PathEscape(namespace) + "/" + url.PathEscape(name)
+// InvalidName says that a name was not sent: HTTP software removes the parts "", "." and ".." of a path, and the request
+// then names something else.
+type InvalidName struct{ Name string }
+
+func (e *InvalidName) Error() string { return fmt.Sprintf("a name must not be %q", e.Name) }
+
+// kvPath is the path of a namespace or of a record.
+func kvPath(names ...string) (string, error) {
+	path := "/kv"
+	for _, name := range names {
+		if name == "" || name == "." || name == ".." {
+			return "", &InvalidName{name}
+		}
+		path += "/" + url.PathEscape(name)
+	}
+	return path, nil
+}
+
+func (a *Agent) doRecord(ctx context.Context, method, namespace, name string, body any) ([]byte, error) {
+	path, err := kvPath(namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	return a.do(ctx, method, path, body)
 }
 
 // Status is the state of the node, as /status says it.
@@ -41,20 +63,24 @@ func (a *Agent) Status(ctx context.Context) (json.RawMessage, error) {
 
 // CreateNamespace makes a namespace, or leaves the one that is there.
 func (a *Agent) CreateNamespace(ctx context.Context, namespace string) error {
-	_, err := a.do(ctx, http.MethodPut, "/kv/"+url.PathEscape(namespace), struct{}{})
+	path, err := kvPath(namespace)
+	if err != nil {
+		return err
+	}
+	_, err = a.do(ctx, http.MethodPut, path, struct{}{})
 	return err
 }
 
 // Put writes a record. Once it returns, the record is on the disk.
 func (a *Agent) Put(ctx context.Context, namespace, name string, value []byte) error {
 	body := map[string]string{"value": base64.StdEncoding.EncodeToString(value)}
-	_, err := a.do(ctx, http.MethodPut, recordPath(namespace, name), body)
+	_, err := a.doRecord(ctx, http.MethodPut, namespace, name, body)
 	return err
 }
 
 // Get reads a record. It fails with Refused when there is none.
 func (a *Agent) Get(ctx context.Context, namespace, name string) ([]byte, error) {
-	answer, err := a.do(ctx, http.MethodGet, recordPath(namespace, name), nil)
+	answer, err := a.doRecord(ctx, http.MethodGet, namespace, name, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +95,7 @@ func (a *Agent) Get(ctx context.Context, namespace, name string) ([]byte, error)
 
 // Delete removes a record.
 func (a *Agent) Delete(ctx context.Context, namespace, name string) error {
-	_, err := a.do(ctx, http.MethodDelete, recordPath(namespace, name), nil)
+	_, err := a.doRecord(ctx, http.MethodDelete, namespace, name, nil)
 	return err
 }
 

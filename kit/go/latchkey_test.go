@@ -397,6 +397,26 @@ func TestAgent(t *testing.T) {
 	}
 }
 
+func TestNamesThatChangeThePathAreNotSent(t *testing.T) {
+	// Nobody listens there, so an attempt to send is another error.
+	agent, ctx := NewAgent(filepath.Join(t.TempDir(), "none.sock"), time.Second), context.Background()
+	for _, name := range []string{"", ".", ".."} {
+		_, unread := agent.Get(ctx, name, "a")
+		_, unreadRecord := agent.Get(ctx, "names", name)
+		for _, err := range []error{
+			agent.CreateNamespace(ctx, name),
+			agent.Put(ctx, name, "a", nil), agent.Put(ctx, "names", name, nil),
+			agent.Delete(ctx, name, "a"), agent.Delete(ctx, "names", name),
+			unread, unreadRecord,
+		} {
+			var invalid *InvalidName
+			if !errors.As(err, &invalid) || invalid.Name != name {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	}
+}
+
 func TestAgentAnswers(t *testing.T) {
 	answers := map[string]string{
 		"no JSON": "hello", "no object": "[]", "no fragment": `{"id":1,"timestamp":2}`,

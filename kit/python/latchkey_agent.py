@@ -51,7 +51,8 @@ class _Connection(http.client.HTTPConnection):
 
 class Agent:
     """Each method raises Refused with the code of the agent, ProtocolError for what is no answer of an agent, and OSError
-    or http.client.HTTPException when the agent cannot be reached."""
+    or http.client.HTTPException when the agent cannot be reached. The names "", "." and ".." are a ValueError, and nothing
+    is sent."""
 
     def __init__(self, socket_path: str, timeout_s: float = 20.0):
         """Does not connect yet; `timeout_s` bounds each answer as a whole."""
@@ -125,6 +126,9 @@ class Agent:
 
 
 def _part(text: str) -> str:
+    """One part of a path. HTTP software removes the parts `.` and `..` and the request then names something else."""
+    if text in ("", ".", ".."):
+        raise ValueError(f"a name must not be {text!r}")
     return urllib.parse.quote(text, safe="")
 
 

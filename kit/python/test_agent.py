@@ -57,6 +57,23 @@ class Answers(unittest.TestCase):
             agent.put("names", "a/b ?%\r\né", b"share")
         self.assertTrue(asked[0].startswith(b"PUT /kv/names/a%2Fb%20%3F%25%0D%0A%C3%A9 HTTP/1.1\r\n"), asked)
 
+    def test_names_that_change_the_path_are_not_sent(self):
+        # Nobody listens there: an attempt to send would be an OSError.
+        agent = Agent("/nonexistent/agent.sock")
+        for name in ("", ".", ".."):
+            calls = (
+                lambda: agent.create_namespace(name),
+                lambda: agent.put(name, "a", b""),
+                lambda: agent.put("names", name, b""),
+                lambda: agent.get(name, "a"),
+                lambda: agent.get("names", name),
+                lambda: agent.delete(name, "a"),
+                lambda: agent.delete("names", name),
+            )
+            for call in calls:
+                with self.subTest(name), self.assertRaises(ValueError):
+                    call()
+
     def test_refusal(self):
         with self.assertRaises(Refused) as caught:
             fragment_of(answer_of("404 Not Found", '{"code":"RITUAL_NOT_FOUND","detail":"none"}'))

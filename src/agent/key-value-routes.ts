@@ -11,14 +11,21 @@ const PREFIX = 'app/';
 const MAX_LISTED = 1000;
 const MAX_OPERATIONS = 10_000;
 
+// A URL parser removes the parts `.` and `..` of a path, which then names something else.
 const namespaceName = z
   .string()
-  .regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be 1 to 128 of A-Z a-z 0-9 . _ -')
-  .meta({ description: '1 to 128 of A-Z a-z 0-9 . _ -' });
+  .max(128)
+  // At most two dots and another character, or three dots and anything: not empty, . or .., without a look-ahead.
+  .regex(
+    /^(?:\.{0,2}[A-Za-z0-9_-]|\.{3})[A-Za-z0-9._-]*$/,
+    'must be 1 to 128 of A-Z a-z 0-9 . _ -, not . or ..',
+  )
+  .meta({ description: '1 to 128 of A-Z a-z 0-9 . _ -, not . or ..' });
 const recordName = z
   .string()
-  .min(1)
-  .meta({ description: '1 to 4096 bytes of UTF-8, percent-encoded in a path' });
+  // A character that is no dot, or three dots: not empty, . or ..
+  .regex(/[^.]|\.{3}/, 'must not be empty, . or ..')
+  .meta({ description: '1 to 4096 bytes of UTF-8, percent-encoded in a path; not . or ..' });
 const inNamespace = z.strictObject({ namespace: namespaceName });
 const ofRecord = z.strictObject({ namespace: namespaceName, name: recordName });
 

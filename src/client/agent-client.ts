@@ -35,7 +35,8 @@ const inputsAnswer = ritualAnswer.extend({
 /**
  * The agent of `latchkey serve` on its Unix socket: the store and the rituals of the node on the same machine. Each
  * method throws ProblemError with the code that the agent gave (docs/errors.md), NODE_UNREACHABLE where no agent listens
- * or its answer breaks off, and NODE_LOCKED while the store is closed. Nothing is retried.
+ * or its answer breaks off, and NODE_LOCKED while the store is closed. The names `.`, `..` and the empty one are FIELD_INVALID,
+ * and nothing is sent. Nothing is retried.
  */
 export class AgentClient {
   readonly #socketPath: string;
@@ -75,22 +76,22 @@ export class AgentClient {
   /** As `Datastore.storeFragment`: false when the same bytes were stored before. */
   async storeFragment(id: number, timestamp: number, fragment: Uint8Array): Promise<boolean> {
     const body = { timestamp, fragment: toBase64(fragment) };
-    return (await this.#ask('PUT', `/rituals/${id}`, writtenAnswer, body)).written;
+    return (await this.#ask('PUT', path`/rituals/${id}`, writtenAnswer, body)).written;
   }
 
   /** As `Datastore.retrieveFragment`. */
-  retrieveFragment(id: number): Promise<Ritual> {
-    return this.#ask('GET', `/rituals/${id}`, ritualAnswer);
+  async retrieveFragment(id: number): Promise<Ritual> {
+    return this.#ask('GET', path`/rituals/${id}`, ritualAnswer);
   }
 
   /** As `Datastore.deleteFragment`. */
   async deleteFragment(id: number): Promise<void> {
-    await this.#ask('DELETE', `/rituals/${id}`, z.object({}));
+    await this.#ask('DELETE', path`/rituals/${id}`, z.object({}));
   }
 
   /** As `Datastore.decryptionInputs`, by the node's clock: what a share of a threshold decryption is made of. */
   async decryptionInputs(id: number, validator: string): Promise<DecryptionInputs> {
-    const found = await this.#ask('POST', `/rituals/${id}/decryption`, inputsAnswer, { validator });
+    const found = await this.#ask('POST', path`/rituals/${id}/decryption`, inputsAnswer, { validator });
     return { ...found, ritual: { id, ...found.ritual } };
   }
 
@@ -130,6 +131,15 @@ export class AgentClient {
   }
 }
 
-/** A path of the agent; each value is one part of it. */
-const path = (texts: TemplateStringsArray, ...values: readonly string[]): string =>
-  texts.map((text, index) => text + encodeURIComponent(values[index] ?? '')).join('');
+/**
+ * A path of the agent; each value is one part of it.
+ * @throws ProblemError FIELD_INVALID for a value that HTTP software removes from a path, so that it would name another thing.
+ */
+function path(texts: TemplateStringsArray, ...values: readonly (string | number)[]): string {
+  return texts.map((text, index) => text + (index < values.length ? part(`${values[index]}`) : '')).join('');
+}
+
+function part(value: string): string {
+  if (value !== '' && value !== '.' && value !== '..') return encodeURIComponent(value);
+  throw new ProblemError('FIELD_INVALID', 'a name must not be empty, . or ..', { observed: value });
+}

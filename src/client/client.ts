@@ -10,7 +10,7 @@ export { describeFailure, failureOf, PeerError, type PeerFailure } from '../boot
 export { AccountId, BlockHash, ReportData, SlotId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
 export { SecretBytes } from '../bytes/secret-bytes.ts';
 export { type ErrorCode, errorCodes } from '../errors/codes.ts';
-export { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 export type { Incarnation, Reservation } from '../lineage/incarnation.ts';
 export { Lineage } from '../lineage/lineage.ts';
 export type { Intent } from '../protocol/report-data.ts';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { nearestName } from '../errors/nearest-name.ts';
-import { readRocketToml } from './rocket-toml.ts';
+import { readRocketToml, withoutEffect } from './rocket-toml.ts';
 
 const path = z.string().refine(isAbsolute, 'must be an absolute path');
 const count = z.int().min(1);
@@ -124,23 +124,16 @@ const variables: Readonly<Record<string, keyof z.infer<typeof settings>>> = {
 /** Ours, and the names that the original reads; ours win. */
 const prefixes = ['ROCKET_', 'DECRYPTIONS_'] as const;
 const PROFILE = 'PROFILE';
-/** Settings of Rocket 0.5, behind `ROCKET_`, that have no counterpart in this service. */
-const rocketOnly: ReadonlySet<string> = new Set([
-  'CLI_COLORS',
-  'CONFIG',
-  'IDENT',
-  'IP_HEADER',
-  'KEEP_ALIVE',
-  'LIMITS',
-  'LOG_LEVEL',
-  'MAX_BLOCKING',
-  'PROXY_PROTO_HEADER',
-  'SECRET_KEY',
-  'SHUTDOWN',
-  'TEMP_DIR',
-  'TLS',
-  'WORKERS',
-]);
+const ROCKET = 'ROCKET_';
+/** Variables that Rocket 0.5 reads and that have no effect here. Limits have an effect in a file only. */
+const variablesWithoutEffect: ReadonlySet<string> = new Set(
+  [...withoutEffect, 'limits'].map((name) => ROCKET + name.toUpperCase()),
+);
+/** Variables of Rocket whose absence would change what an operator relies on, with what to do. */
+const refusedVariables: Readonly<Record<string, string>> = {
+  ROCKET_TLS: 'there is no TLS in this service: put a proxy in front of it, and remove the variable',
+  ROCKET_CONFIG: 'give the file with --config, and remove the variable',
+};
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -255,9 +248,19 @@ function refuseUnknownVariables(environment: Environment): void {
     const prefix = prefixes.find((known) => variable.startsWith(known));
     if (prefix === undefined || text === undefined) continue;
     const name = variable.slice(prefix.length);
-    if (!names.includes(name)) throw unknownVariable(variable, prefix, name, names);
+    if (!names.includes(name) && !variablesWithoutEffect.has(variable))
+      throw unknownVariable(variable, prefix, name, names);
   }
 }
+
+/**
+ * The variables of an environment that Rocket reads and that have no effect here, as its settings in a `Rocket.toml`: for a
+ * warning. Unknown variables are refused by the loaders.
+ */
+export const ignoredVariables = (environment: Environment): readonly string[] =>
+  Object.keys(environment).filter(
+    (name) => environment[name] !== undefined && variablesWithoutEffect.has(name),
+  );
 
 function unknownVariable(
   variable: string,
@@ -267,11 +270,8 @@ function unknownVariable(
 ): EvidenceError {
   const nearest = nearestName(name, names);
   const hint =
-    prefix === 'ROCKET_' && rocketOnly.has(name)
-      ? 'a setting of Rocket that has no effect here: remove it'
-      : nearest === undefined
-        ? 'docs/decryptions.md lists the variables'
-        : `did you mean ${prefix}${nearest}?`;
+    refusedVariables[variable] ??
+    (nearest === undefined ? 'docs/decryptions.md lists the variables' : `did you mean ${prefix}${nearest}?`);
   return new EvidenceError('DECRYPTIONS_CONFIG_INVALID', `environment: ${variable} is not a setting`, {
     field: variable,
     hint,

@@ -22,6 +22,7 @@ export {
   type DecryptionsProfile,
   decryptionsProfiles,
   type EtcdSettings,
+  ignoredVariables,
   loadDecryptionsConfig,
   loadRocketConfig,
   type RocketConfig,

@@ -24,7 +24,7 @@ const LIMITS = 'limits';
 const JSON_LIMIT = 'json';
 const limitsWithoutEffect = ['bytes', 'data-form', 'file', 'form', 'msgpack', 'string'];
 /** Settings of Rocket 0.5 that have no effect here: the process has one thread, and no TLS, cookies or temporary files. */
-const withoutEffect = [
+export const withoutEffect: readonly string[] = [
   ...['cli_colors', 'ident', 'ip_header', 'keep_alive', 'log_level', 'max_blocking', 'proxy_proto_header'],
   ...['secret_key', 'shutdown', 'temp_dir', 'workers'],
 ];

@@ -10,6 +10,7 @@ import { type FleetDesk, serveFleetRoutes } from '../agent/fleet-routes.ts';
 import { type RollbackDesk, serveRollbackRoutes } from '../agent/rollback-routes.ts';
 import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
 import { serveLikeTransit, transitRoutes } from '../agent/transit-routes.ts';
+import { refuseDotSegments } from '../http/dot-segments.ts';
 import { appWithMiddleware, type MiddlewareEnv, type MiddlewareOptions } from '../http/middleware.ts';
 import type { ConditionsGuardOptions } from '../rituals/conditions.ts';
 import type { Store } from '../store/api/store-api.ts';
@@ -40,6 +41,7 @@ export function agentApp(
   },
 ): Hono<MiddlewareEnv> {
   const app = appWithMiddleware({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
+  app.use(refuseDotSegments);
   app.get('/status', async ({ json }) => json(await node.status()));
   app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
   serveDrainRoutes(app, node.drain);

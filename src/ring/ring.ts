@@ -5,6 +5,8 @@ export { AccountId, BlockHash, RecordId } from '../bytes/fixed-bytes.ts';
 export { AttestedPeer, attestPeer } from '../channel/attested-peer.ts';
 export { acceptChannel, type OpeningChannel, type OwnEnd, openChannel } from '../channel/handshake.ts';
 export { MAX_MESSAGES, type OpenedMessage, Session } from '../channel/session.ts';
+export { type ErrorCode, errorCodes } from '../errors/codes.ts';
+export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 export {
   type Configuration,
   changing,
@@ -39,6 +41,6 @@ export type {
   RingRequest,
   RingTransport,
 } from './replication/messages.ts';
-export { StoredMarks } from './replication/stored-marks.ts';
 export { RingNode, type RingNodeParts } from './replication/ring-node.ts';
+export { StoredMarks } from './replication/stored-marks.ts';
 export { decodeReply, decodeRequest, encodeMessage, MAX_MESSAGE_BYTES } from './replication/wire.ts';

@@ -124,6 +124,30 @@ describe('D20 latchkey decryptions serve, as a process', () => {
     expect(stderr).toMatch(/^warning: default\.log_level of .*Rocket\.toml has no effect here$/m);
   }, 60_000);
 
+  it('D22 a Rocket.toml of the working folder that is not read, and variables of Rocket, are named', async () => {
+    const { path } = folder;
+    await writeFile(join(path, 'Rocket.toml'), '[default]\nport = 4321\naddress = "0.0.0.0"\n');
+    const env = {
+      DECRYPTIONS_PASSWORD_FILE: join(path, 'password'),
+      ROCKET_DB_PATH: join(path, 'rocket'),
+      ROCKET_LOG_LEVEL: 'debug',
+      ROCKET_WORKERS: '4',
+    };
+    const args = [builtCli, 'decryptions', 'config'];
+    const { stdout, stderr } = await run(process.execPath, args, { cwd: path, env });
+    expect(JSON.parse(stdout)).toMatchObject({ port: 8001, address: '127.0.0.1' });
+    expect(stderr).toMatch(/^warning: .*\/Rocket\.toml is not read: --config Rocket\.toml reads it/m);
+    expect(stderr).toMatch(/^warning: ROCKET_LOG_LEVEL has no effect here$/m);
+    expect(stderr).toMatch(/^warning: ROCKET_WORKERS has no effect here$/m);
+    // The warning comes first: what is missing may stand in that file.
+    const missing = await run(process.execPath, args, { cwd: path, env: {} }).catch((error) => error);
+    expect(missing.stderr).toMatch(/^warning: .*is not read[\s\S]*DECRYPTIONS_CONFIG_INVALID/);
+    const named = [...args, '--config', 'Rocket.toml'];
+    const read = await run(process.execPath, named, { cwd: path, env });
+    expect(JSON.parse(read.stdout)).toMatchObject({ port: 4321 });
+    expect(read.stderr).not.toContain('is not read');
+  }, 60_000);
+
   it("D22 the original's database at db_path is left as it is", async () => {
     const { path } = folder;
     await mkdir(join(path, 'rocksdb'));

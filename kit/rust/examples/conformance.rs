@@ -41,6 +41,7 @@ fn reason(error: &Error) -> &'static str {
         Error::Refused { .. } => "refused",
         Error::Unreachable(_) => "unreachable",
         Error::Replaced(_) => "replaced",
+        Error::InvalidName(_) => "invalid-name",
     }
 }
 

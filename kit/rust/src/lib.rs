@@ -40,6 +40,8 @@ pub enum Error {
     Unreachable(String),
     /// A newer boot of this node has shown itself, or has reserved the number: this one must not write.
     Replaced(String),
+    /// A namespace or record must not be named by the empty text, `.` or `..`; nothing was sent.
+    InvalidName(String),
 }
 
 impl std::fmt::Display for Error {
@@ -49,6 +51,7 @@ impl std::fmt::Display for Error {
             Error::Refused { status, code } => write!(f, "refused: {status} {code}"),
             Error::Unreachable(reason) => write!(f, "unreachable: {reason}"),
             Error::Replaced(reason) => write!(f, "replaced: {reason}"),
+            Error::InvalidName(name) => write!(f, "a name must not be {name:?}"),
         }
     }
 }

@@ -60,6 +60,26 @@ fn names_are_one_part_of_the_path() {
 }
 
 #[test]
+fn names_that_change_the_path_are_not_sent() {
+    // Nobody listens there, so an attempt to send is another error.
+    let agent = Agent::new("/nonexistent/agent.sock", Duration::from_secs(1));
+    for name in ["", ".", ".."] {
+        let refused = [
+            agent.create_namespace(name).err(),
+            agent.put(name, "a", b"").err(),
+            agent.put("names", name, b"").err(),
+            agent.get(name, "a").err(),
+            agent.get("names", name).err(),
+            agent.delete(name, "a").err(),
+            agent.delete("names", name).err(),
+        ];
+        for error in refused {
+            assert!(matches!(&error, Some(Error::InvalidName(found)) if found == name), "{name:?}: {error:?}");
+        }
+    }
+}
+
+#[test]
 fn answers() {
     assert_eq!(fragment_of("good", http("200 OK", GOOD)).unwrap(), [1, 2, 3]);
     let without_length = format!("HTTP/1.0 200 OK\r\n\r\n{GOOD}").into_bytes();

@@ -1,9 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { passwordWarnings, permissionWarnings } from '../../config/file-permissions.ts';
 import {
   type DecryptionsConfig,
   type EtcdSettings,
+  ignoredVariables,
   loadDecryptionsConfig,
   loadRocketConfig,
   type RocketConfig,
@@ -48,13 +50,22 @@ const configurable = (parent: Command, name: string, description: string): Comma
     )
     .option('--profile <name>', 'debug, release or testing (default: DECRYPTIONS_PROFILE, else release)');
 
+/** The file that the original finds by itself. */
+const ROCKET_FILE = 'Rocket.toml';
+
 /** Reads file and environment, and prints warnings: what has no effect, files of secrets that others can read. */
 async function load(io: StoreIo, { config: file, profile }: ConfigOptions): Promise<DecryptionsConfig> {
+  // Before anything can fail: a setting that is missing may be in this file.
+  if (file === undefined && (await stat(ROCKET_FILE).catch(() => undefined)) !== undefined)
+    io.stderr.write(
+      `warning: ${resolve(ROCKET_FILE)} is not read: --config ${ROCKET_FILE} reads it, --config FILE another one\n`,
+    );
   const text = file === undefined ? '' : await readText(file);
   const { config, ignored } = file?.toLowerCase().endsWith('.toml')
     ? loadRocketConfig(text, process.env, profile)
     : ({ config: loadDecryptionsConfig(text, process.env, profile), ignored: [] } satisfies RocketConfig);
   const warnings = [
+    ...ignoredVariables(process.env).map((name) => `${name} has no effect here`),
     ...ignored.map((setting) => `${setting} of ${file} has no effect here`),
     ...(await secretWarnings(config)),
   ];

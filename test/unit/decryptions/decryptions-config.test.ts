@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { loadDecryptionsConfig } from '../../../src/decryptions/decryptions-config.ts';
+import { ignoredVariables, loadDecryptionsConfig } from '../../../src/decryptions/decryptions-config.ts';
+import { withoutEffect } from '../../../src/decryptions/rocket-toml.ts';
 
 const base = 'default: { storePath: /s, passwordFile: /p }\n';
 
@@ -91,11 +92,24 @@ describe('D20 configuration of the decryption service', () => {
       );
   });
 
-  it('D20 refuses an unknown variable, and a setting of Rocket that has no effect here', () => {
+  it('D20 names settings of Rocket without effect in the environment, as in Rocket.toml, and starts', () => {
+    const names = [...withoutEffect, 'limits'].map((name) => `ROCKET_${name.toUpperCase()}`);
+    expect(names).toEqual(
+      expect.arrayContaining(['ROCKET_LOG_LEVEL', 'ROCKET_WORKERS', 'ROCKET_KEEP_ALIVE']),
+    );
+    const environment = Object.fromEntries(names.map((name) => [name, '1']));
+    expect(loadDecryptionsConfig(base, environment)).toEqual(loadDecryptionsConfig(base, {}));
+    expect(ignoredVariables({ ...environment, ROCKET_PORT: '1', LOG_LEVEL: '1' })).toEqual(names);
+    expect(ignoredVariables({ ROCKET_WORKERS: undefined })).toEqual([]);
+  });
+
+  it('D20 refuses an unknown variable, and one of Rocket on which an operator relies', () => {
     for (const [variable, hint] of [
       ['DECRYPTIONS_ZZZZZZZZ', 'docs/decryptions.md'],
-      ['ROCKET_LOG_LEVEL', 'no effect'],
-      ['ROCKET_WORKERS', 'no effect'],
+      ['DECRYPTIONS_LOG_LEVEL', 'docs/decryptions.md'],
+      ['ROCKET_LOG_LEVLE', 'docs/decryptions.md'],
+      ['ROCKET_TLS', 'proxy'],
+      ['ROCKET_CONFIG', '--config'],
     ] as const)
       expect(() => loadDecryptionsConfig(base, { [variable]: '1' })).toThrow(
         expect.objectContaining({ field: variable, hint: expect.stringContaining(hint) }),
