@@ -5,10 +5,12 @@ One class, `Server`, for one key server, and the function `obtain` for the whole
 """
 
 import base64
+import concurrent.futures
 import hashlib
 import hmac
 import http.client
 import json
+import math
 import os
 import re
 import time
@@ -23,6 +25,9 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as xchacha20_encrypt
 
 MAX_ANSWER_BYTES = 1024 * 1024
+MAX_SERVERS = 16
+# How long challenges are awaited at most: those that came first live for 60 seconds.
+CHALLENGE_S = 20.0
 INTENTS = {"get-or-create": 0, "create": 1, "recover": 2}
 NO_SLOT = bytes(16)
 # Key id, sealed values and field names of the two answers, as the protocol lists them.
@@ -351,13 +356,15 @@ class Server:
         self.x25519_public_key = x25519_public_key
         self.timeout_s = timeout_s
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """@raises Refused, ProtocolError; OSError and HTTPException when the server cannot be reached."""
+    def post(self, path: str, body: Mapping[str, Any], most_s: float = math.inf) -> Any:
+        """@param most_s bounds the answer besides `timeout_s`.
+        @raises Refused, ProtocolError; OSError and HTTPException when the server cannot be reached."""
         headers = {"content-type": "application/json"}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        end = time.monotonic() + self.timeout_s
+        timeout_s = min(self.timeout_s, most_s)
+        end = time.monotonic() + timeout_s
         try:
-            with _opener.open(request, timeout=self.timeout_s) as answer:
+            with _opener.open(request, timeout=timeout_s) as answer:
                 text = _read(answer, end)
         except urllib.error.HTTPError as error:
             with error:
@@ -372,7 +379,7 @@ class Server:
     def challenge(self, account: bytes, ephemeral_public: bytes) -> bytes:
         body = {"accountId": to_hex(account), "ephemeralPublicKey": to_hex(ephemeral_public)}
         names = {"server", "nonce", "expiresAtMs", "instanceId"}
-        answer = fields_of(self.post("/challenge", body), names, set(), "challenge")
+        answer = fields_of(self.post("/challenge", body, CHALLENGE_S), names, set(), "challenge")
         if account_bytes(answer["server"]) != self.account:
             raise ProtocolError("the address belongs to another server")
         return from_hex(answer["nonce"], 32, "nonce")
@@ -563,47 +570,63 @@ class Wish:
     recovery_token: Optional[bytes] = None
 
 
-def obtain(account: bytes, intent: str, wishes: Sequence[Wish], quote: QuoteProvider) -> Sequence[Any]:
-    """The whole exchange: challenges of all servers, one quote, one request each.
+def _at_once(calls: Sequence[Callable[[], Any]], most_s: float) -> Sequence[Any]:
+    """What each call returns, or the failure of its server. A call that is not done in time is given up."""
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=len(calls))
+    futures = [pool.submit(call) for call in calls]
+    done, _ = concurrent.futures.wait(futures, timeout=most_s)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return [_outcome(future) if future in done else TimeoutError("no answer in time") for future in futures]
 
+
+def _outcome(future: concurrent.futures.Future) -> Any:
+    try:
+        return future.result()
+    except FAILURES as error:
+        return error
+
+
+def obtain(account: bytes, intent: str, wishes: Sequence[Wish], quote: QuoteProvider) -> Sequence[Any]:
+    """The whole exchange: challenges of all servers at once, one quote, one request each at once. No server stops another:
+    challenges are awaited for at most 20 seconds, and a server without a challenge is left out of the quote.
+
+    @param wishes 1 to 16, of different servers.
     @param quote makes a TDX quote with these 64 bytes of report data.
-    @returns for each wish a Grant, or the exception that this server ended with. A server without a challenge is left out
-      of the quote.
+    @returns for each wish a Grant, or the exception that this server ended with.
     """
+    if not 1 <= len(wishes) <= MAX_SERVERS or len({wish.server.account for wish in wishes}) != len(wishes):
+        raise ValueError("1 to 16 servers, each once")
     ephemeral = X25519PrivateKey.generate()
     public = ephemeral.public_key().public_bytes_raw()
-    results: list = [None] * len(wishes)
-    challenged = []
-    for index, wish in enumerate(wishes):
-        try:
-            nonce = wish.server.challenge(account, public)
-            challenged.append((index, wish, nonce))
-        except FAILURES as error:
-            results[index] = error
+    patience_s = max(wish.server.timeout_s for wish in wishes)
+    asks = [lambda wish=wish: wish.server.challenge(account, public) for wish in wishes]
+    nonces = _at_once(asks, min(patience_s, CHALLENGE_S))
+    results = list(nonces)
+    challenged = [(index, wish) for index, wish in enumerate(wishes) if isinstance(nonces[index], bytes)]
     if not challenged:
         return results
-    entries = [(wish.server.account, nonce, wish.slot_id) for _, wish, nonce in challenged]
+    entries = [(wish.server.account, nonces[index], wish.slot_id) for index, wish in challenged]
     report_data = request_report_data(account, public, intent, entries)
-    evidence = base64.b64encode(quote(report_data)).decode()
-    servers = [{"server": to_hex(a), "nonce": to_hex(n), "slotId": to_hex(s)} for a, n, s in entries]
     body = {
         "accountId": to_hex(account),
         "ephemeralPublicKey": to_hex(public),
         "intent": intent,
-        "servers": servers,
-        "quote": evidence,
+        "servers": [{"server": to_hex(a), "nonce": to_hex(n), "slotId": to_hex(s)} for a, n, s in entries],
+        "quote": base64.b64encode(quote(report_data)).decode(),
     }
-    for index, wish, _ in challenged:
+
+    def ask(wish: Wish) -> Grant:
         token = wish.recovery_token
         proof = {} if token is None else {"recoveryProof": to_hex(hmac_sha256(token, report_data))}
-        try:
-            answer = wish.server.post("/request-encryption-key", {**body, **proof})
-            grant = wish.server.open_answer(answer, ephemeral, account, report_data)
-            if intent == "create" and (grant.recovery_token is None or not (grant.created or token)):
-                raise ProtocolError("a created key is not fresh, or came without its recovery token")
-            results[index] = grant
-        except FAILURES as error:
-            results[index] = error
+        answer = wish.server.post("/request-encryption-key", {**body, **proof})
+        grant = wish.server.open_answer(answer, ephemeral, account, report_data)
+        if intent == "create" and (grant.recovery_token is None or not (grant.created or token)):
+            raise ProtocolError("a created key is not fresh, or came without its recovery token")
+        return grant
+
+    grants = _at_once([lambda wish=wish: ask(wish) for _, wish in challenged], patience_s)
+    for (index, _), grant in zip(challenged, grants):
+        results[index] = grant
     return results
 
 

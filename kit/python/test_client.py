@@ -5,11 +5,13 @@ import http.server
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import threading
 import time
 import unittest
+from unittest import mock
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -139,6 +141,86 @@ def serving(answer):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def say(handler, status: int, body: object) -> None:
+    """Reads the request and answers with JSON."""
+    handler.rfile.read(int(handler.headers["content-length"]))
+    text = json.dumps(body).encode()
+    handler.send_response(status)
+    handler.send_header("content-length", str(len(text)))
+    handler.end_headers()
+    handler.wfile.write(text)
+
+
+def refusing(account: bytes, all_there=lambda path: None):
+    """A server that gives challenges and refuses each key. `all_there` is called before each answer."""
+
+    def answer(handler):
+        all_there(handler.path)
+        names = {"server": lk.to_hex(account), "nonce": lk.to_hex(bytes(32)), "instanceId": lk.to_hex(bytes(16))}
+        if handler.path == "/challenge":
+            say(handler, 200, {**names, "expiresAtMs": 1})
+        else:
+            say(handler, 403, {"code": "MEASUREMENT_REFUSED", "detail": "refused"})
+
+    return answer
+
+
+@contextlib.contextmanager
+def silence():
+    """The address of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+class Together(unittest.TestCase):
+    """Seven servers are asked at once, and none of them stops another."""
+
+    def setUp(self):
+        self.stack = contextlib.ExitStack()
+        self.addCleanup(self.stack.close)
+
+    def wish(self, url: str, account: bytes, timeout_s: float = 20.0):
+        return lk.Wish(lk.Server(url, account, bytes(32), timeout_s), os.urandom(16))
+
+    def ends(self, wishes):
+        results = lk.obtain(os.urandom(32), "create", wishes, lambda report_data: b"quote")
+        return [getattr(result, "code", type(result).__name__) for result in results]
+
+    def test_all_are_asked_at_once(self):
+        # Nobody is answered before all have asked: a client that asks one after the other never gets an answer.
+        barriers = {path: threading.Barrier(7) for path in ("/challenge", "/request-encryption-key")}
+        self.addCleanup(lambda: [barrier.abort() for barrier in barriers.values()])
+        wishes = []
+        for number in range(7):
+            account = bytes([number]) * 32
+            answer = refusing(account, lambda path: barriers[path].wait())
+            wishes.append(self.wish(self.stack.enter_context(serving(answer)), account))
+        self.assertEqual(self.ends(wishes), ["MEASUREMENT_REFUSED"] * 7)
+
+    def test_silent_servers_stop_nobody(self):
+        wishes = []
+        for number in range(7):
+            account = bytes([number]) * 32
+            server = silence() if number in (3, 4, 5) else serving(refusing(account))
+            wishes.append(self.wish(self.stack.enter_context(server), account, 0.5))
+        silent = ["TimeoutError"] * 3
+        self.assertEqual(self.ends(wishes), ["MEASUREMENT_REFUSED"] * 3 + silent + ["MEASUREMENT_REFUSED"])
+
+    def test_challenges_do_not_expire_while_others_are_awaited(self):
+        wishes = [
+            self.wish(self.stack.enter_context(silence()), bytes(32), 600.0),
+            self.wish(self.stack.enter_context(serving(refusing(b"1" * 32))), b"1" * 32, 600.0),
+        ]
+        with mock.patch.object(lk, "CHALLENGE_S", 0.5):
+            self.assertEqual(self.ends(wishes), ["TimeoutError", "MEASUREMENT_REFUSED"])
+
+    def test_a_server_is_asked_once(self):
+        wishes = [self.wish("http://127.0.0.1:1", bytes(32))] * 2
+        for wrong in (wishes, [], [self.wish("http://127.0.0.1:1", os.urandom(32)) for _ in range(17)]):
+            with self.assertRaises(ValueError):
+                self.ends(wrong)
 
 
 class Hostile(unittest.TestCase):
