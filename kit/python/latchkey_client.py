@@ -9,12 +9,15 @@ import concurrent.futures
 import hashlib
 import hmac
 import http.client
+import io
 import json
 import math
 import os
 import re
+import socket
+import ssl
 import time
-import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
@@ -25,6 +28,8 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as xchacha20_encrypt
 
 MAX_ANSWER_BYTES = 1024 * 1024
+# What may come besides the content of an answer: its head, interim answers, the lengths of chunks.
+MAX_HEAD_BYTES = 256 * 1024
 MAX_SERVERS = 16
 # How long challenges are awaited at most: those that came first live for 60 seconds.
 CHALLENGE_S = 20.0
@@ -67,27 +72,106 @@ def reason_of(error: BaseException) -> str:
     return names.get(type(error), "unreachable")
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect, or a proxy of the environment, would send requests to an address that the chain does not name."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+def _left(end: float) -> float:
+    """Seconds until `end`. @raises TimeoutError after it."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the exchange takes too long")
+    return left
 
 
-def _read(answer: Any, end: float, most: int = MAX_ANSWER_BYTES) -> bytes:
-    """Up to a byte more than `most`. A timeout of urllib bounds each part alone. @raises TimeoutError after `end`."""
-    text = b""
-    while len(text) <= most:
-        part = answer.read1(most + 1 - len(text))
-        if not part:
-            break
-        text += part
-        if time.monotonic() > end:
-            raise TimeoutError("the answer takes too long")
-    return text
+class _BoundedReader(io.RawIOBase):
+    """What comes from a socket, until `end` and up to `most` bytes: content, head and interim answers together."""
+
+    def __init__(self, sock: socket.socket, end: float, most: int):
+        self._sock, self._end, self._most = sock, end, most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(_left(self._end))
+        length = self._sock.recv_into(buffer)
+        self._most -= length
+        if self._most < 0:
+            raise ProtocolError("the answer is too large")
+        return length
+
+
+class _BoundedSocket:
+    """As much of a socket as http.client uses."""
+
+    def __init__(self, sock: socket.socket, end: float, most: int):
+        self._sock, self._end, self._most = sock, end, most
+
+    def sendall(self, content: bytes) -> None:
+        # The timeout of sendall bounds the whole of it.
+        self._sock.settimeout(_left(self._end))
+        self._sock.sendall(content)
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(_BoundedReader(self._sock, self._end, self._most))
+
+    def close(self) -> None:
+        """`exchange` closes the socket, once the answer is read."""
+
+
+def exchange(
+    sock: socket.socket, host: str, method: str, path: str, content: Optional[bytes], end: float, most: int
+) -> tuple:
+    """One request and its answer over a connected socket, which is closed. Follows no redirect.
+
+    @param end when all of it must be over, by `time.monotonic()`.
+    @param most bytes of the content of the answer.
+    @returns status, headers and content.
+    @raises TimeoutError, ProtocolError; other OSError and HTTPException when the connection fails.
+    """
+    with sock:
+        connection = http.client.HTTPConnection(host)
+        connection.sock = _BoundedSocket(sock, end, most + MAX_HEAD_BYTES)
+        try:
+            connection.request(method, path, content, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read(most + 1)
+        except ValueError:
+            # Of http.client, for lengths that are none.
+            raise ProtocolError("the answer is not HTTP") from None
+    if len(text) > most:
+        raise ProtocolError("the answer is too large")
+    return answer.status, answer.headers, text
+
+
+def _connect(url: urllib.parse.SplitResult, end: float) -> socket.socket:
+    """Connects to the host of an address. Only the resolution of a name is not bounded by `end`."""
+    failure: OSError = OSError("the name has no address")
+    default = {"http": 80, "https": 443}[url.scheme]
+    for family, kind, proto, _, address in socket.getaddrinfo(url.hostname, url.port or default, 0, socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, proto)
+        try:
+            sock.settimeout(_left(end))
+            sock.connect(address)
+            if url.scheme == "https":
+                sock = ssl.create_default_context().wrap_socket(sock, server_hostname=url.hostname)
+            return sock
+        except OSError as error:
+            sock.close()
+            failure = error
+    raise failure
+
+
+def read_answer(status: int, text: bytes) -> Any:
+    """The JSON of a good answer. @raises Refused, ProtocolError."""
+    if status != 200:
+        raise _refusal(status, text)
+    return parse_json(text, "answer")
+
+
+def parse_json(text: bytes, what: str) -> Any:
+    """@raises ProtocolError for all that Python cannot read, also because it is too deep."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ProtocolError(f"the {what} is no JSON") from None
 
 
 def sha256(*parts: bytes) -> bytes:
@@ -170,7 +254,8 @@ def fields_of(value: Any, required: set, optional: set, what: str) -> Mapping[st
         raise ProtocolError(f"{what} must be an object")
     missing, unknown = required - value.keys(), value.keys() - required - optional
     if missing or unknown:
-        raise ProtocolError(f"{what}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        # Names that another party chose are not repeated.
+        raise ProtocolError(f"{what}: missing {sorted(missing)}, {len(unknown)} unknown")
     return value
 
 
@@ -252,10 +337,7 @@ class Grant:
 
 
 def read_grant(plaintext: bytes) -> Grant:
-    try:
-        parsed = json.loads(plaintext.decode("utf-8"))
-    except ValueError:
-        raise ProtocolError("the sealed text is no JSON") from None
+    parsed = parse_json(plaintext, "sealed text")
     fields = fields_of(parsed, GRANT_FIELDS, GRANT_OPTIONAL, "sealed key")
     integer(fields["createdAtMs"], "createdAtMs")
     lineage_bytes(fields.get("lineage"))
@@ -359,22 +441,17 @@ class Server:
     def post(self, path: str, body: Mapping[str, Any], most_s: float = math.inf) -> Any:
         """@param most_s bounds the answer besides `timeout_s`.
         @raises Refused, ProtocolError; OSError and HTTPException when the server cannot be reached."""
-        headers = {"content-type": "application/json"}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        timeout_s = min(self.timeout_s, most_s)
-        end = time.monotonic() + timeout_s
+        end = time.monotonic() + min(self.timeout_s, most_s)
         try:
-            with _opener.open(request, timeout=timeout_s) as answer:
-                text = _read(answer, end)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _refusal(error.code, _read(error, end)) from None
-        if len(text) > MAX_ANSWER_BYTES:
-            raise ProtocolError("the answer is too large")
-        try:
-            return json.loads(text)
+            url = urllib.parse.urlsplit(self.url)
+            if url.scheme not in ("http", "https") or not url.hostname:
+                raise ValueError
+            sock = _connect(url, end)
         except ValueError:
-            raise ProtocolError("the answer is no JSON") from None
+            raise ProtocolError("the address is none of http") from None
+        content = json.dumps(body).encode()
+        status, _, text = exchange(sock, url.netloc, "POST", url.path + path, content, end, MAX_ANSWER_BYTES)
+        return read_answer(status, text)
 
     def challenge(self, account: bytes, ephemeral_public: bytes) -> bytes:
         body = {"accountId": to_hex(account), "ephemeralPublicKey": to_hex(ephemeral_public)}
@@ -554,11 +631,11 @@ def check_answer_mac(route: str, key: bytes, request_mac: bytes, answer: Any) ->
 
 
 def _refusal(status: int, text: bytes) -> Exception:
-    try:
-        problem = json.loads(text)
-        return Refused(status, str(problem["code"]), str(problem["detail"])[:300])
-    except (ValueError, KeyError, TypeError):
+    problem = parse_json(text, f"answer with status {status}")
+    code = problem.get("code") if isinstance(problem, dict) else None
+    if not isinstance(code, str) or not re.fullmatch(r"[A-Za-z0-9_]{1,64}", code):
         return ProtocolError(f"status {status} without a problem document")
+    return Refused(status, code, str(problem.get("detail", ""))[:300])
 
 
 @dataclass(frozen=True)

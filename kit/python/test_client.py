@@ -1,6 +1,7 @@
 """Tests on the shared vectors, and against a running development node where LATCHKEY_NETWORK names its `ready` line."""
 
 import contextlib
+import http.client
 import http.server
 import json
 import os
@@ -153,6 +154,19 @@ def say(handler, status: int, body: object) -> None:
     handler.wfile.write(text)
 
 
+@contextlib.contextmanager
+def serving_raw(text: bytes):
+    """A server on 127.0.0.1 that answers with these bytes; its address."""
+
+    def answer(handler):
+        handler.rfile.read(int(handler.headers["content-length"]))
+        handler.wfile.write(text)
+        handler.close_connection = True
+
+    with serving(answer) as url:
+        yield url
+
+
 def refusing(account: bytes, all_there=lambda path: None):
     """A server that gives challenges and refuses each key. `all_there` is called before each answer."""
 
@@ -238,6 +252,82 @@ class Hostile(unittest.TestCase):
 
             with self.subTest(status), serving(drip) as url, self.assertRaises(TimeoutError):
                 lk.Server(url, bytes(32), bytes(32), timeout_s=0.5).post("/challenge", {})
+
+    def post(self, write, timeout_s: float = 20.0):
+        """Posts to a server that writes what `write` says to the connection, and ends within a time of its own."""
+
+        def answer(handler):
+            handler.rfile.read(int(handler.headers["content-length"]))
+            write(handler.wfile.write)
+            handler.close_connection = True
+
+        with serving(answer) as url:
+            return lk.Server(url, bytes(32), bytes(32), timeout_s).post("/challenge", {})
+
+    def test_heads_and_interim_answers_that_do_not_end_are_given_up(self):
+        def head(write):
+            write(b"HTTP/1.1 200 OK\r\nx: ")
+            while True:
+                write(b"a")
+                time.sleep(0.02)
+
+        def interim(write):
+            while True:
+                write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                time.sleep(0.02)
+
+        for endless in (head, interim):
+            with self.subTest(endless.__name__), self.assertRaises(TimeoutError):
+                self.post(endless, 0.5)
+
+    def test_what_is_too_large_is_given_up(self):
+        def head(write):
+            write(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                write(b"x: " + b"a" * 60_000 + b"\r\n")
+
+        def interim(write):
+            while True:
+                write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+        def body(write):
+            write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                write(b" " * 60_000)
+
+        for endless in (head, interim, body):
+            with self.subTest(endless.__name__), self.assertRaises((lk.ProtocolError, http.client.HTTPException)):
+                self.post(endless)
+
+    def test_garbage_is_a_failure_of_that_server(self):
+        deep = b"[" * 200_000
+        for status in (b"200 OK", b"500 X"):
+            for about, text in {
+                "deep": deep,
+                "deep and whole": deep + b"]" * 200_000,
+                "deep code": b'{"code":' + b"[" * 900 + b"]" * 900 + b',"detail":"x"}',
+                "no text": b"\xff\xfe\xfd",
+                "a number of 100,000 digits": b"1" * 100_000,
+                "a surrogate": b'{"code":"\\ud800","detail":"x"}',
+            }.items():
+                with self.subTest(about, status=status):
+                    answer = b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(text), text)
+                    wish = lambda url: lk.Wish(lk.Server(url, bytes(32), bytes(32)))
+                    with serving_raw(answer) as url:
+                        [result] = lk.obtain(bytes(32), "get-or-create", [wish(url)], lambda _: b"")
+                    self.assertIsInstance(result, lk.ProtocolError)
+        for about, chunk in {"negative": b"-5", "no number": b"x", "endless": b"1" * 100_000}.items():
+            with self.subTest(about), self.assertRaises(lk.FAILURES):
+                self.post(lambda write: write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunk + b"\r\n"))
+
+    def test_an_address_that_is_none_is_a_failure_of_that_server(self):
+        for url in ("file:///etc/passwd", "http://", "http://[::1", "http://127.0.0.1:99999", "http://a b/", "", "http://" + "a" * 70):
+            with self.subTest(url), self.assertRaises(lk.FAILURES):
+                lk.Server(url, bytes(32), bytes(32), 1.0).post("/challenge", {})
+
+    def test_a_path_before_the_routes_is_kept(self):
+        with serving(lambda handler: say(handler, 200, handler.path)) as url:
+            self.assertEqual(lk.Server(url + "/keys/", bytes(32), bytes(32)).post("/challenge", {}), "/keys/challenge")
 
     def test_proxies_of_the_environment_are_not_used(self):
         def welcome(handler):
