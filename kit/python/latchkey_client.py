@@ -40,6 +40,8 @@ GRANT_FIELDS = {"key", "keyId", "created", "createdAtMs", "serverTimeMs", "final
 GRANT_OPTIONAL = {"recoveryToken", "lineage", "extensions"}
 STATE_FIELDS = {"instanceId", "serverTimeMs", "draining", "mac"}
 STATE_OPTIONAL = {"lineage", "extensions"}
+# Takes the place of a field that is not there; null is another thing.
+ABSENT: Any = object()
 LINEAGE_FIELDS = {"reserved", "reservedBoot", "incarnation", "bootId", "slots", "closed"}
 
 QuoteProvider = Callable[[bytes], bytes]
@@ -340,12 +342,15 @@ def read_grant(plaintext: bytes) -> Grant:
     parsed = parse_json(plaintext, "sealed text")
     fields = fields_of(parsed, GRANT_FIELDS, GRANT_OPTIONAL, "sealed key")
     integer(fields["createdAtMs"], "createdAtMs")
-    lineage_bytes(fields.get("lineage"))
-    extension_bytes(fields.get("extensions"))
-    token = fields.get("recoveryToken")
+    block = fields_of(fields["finalized"], {"number", "hash"}, set(), "finalized")
+    integer(block["number"], "number")
+    from_hex(block["hash"], 32, "hash")
+    lineage_bytes(fields.get("lineage", ABSENT))
+    extension_bytes(fields.get("extensions", ABSENT))
+    token = fields.get("recoveryToken", ABSENT)
     return Grant(
         key=from_hex(fields["key"], 32, "key"),
-        recovery_token=None if token is None else from_hex(token, 32, "recoveryToken"),
+        recovery_token=None if token is ABSENT else from_hex(token, 32, "recoveryToken"),
         key_id=from_hex(fields["keyId"], 16, "keyId"),
         created=boolean(fields["created"], "created"),
         server_time_ms=integer(fields["serverTimeMs"], "serverTimeMs"),
@@ -358,13 +363,13 @@ def _boot_bytes(fields: Mapping[str, Any]) -> bytes:
 
 
 def lineage_bytes(lineage: Any) -> bytes:
-    """Canonical bytes of `lineage` of an answer; None where it is absent."""
-    if lineage is None:
+    """Canonical bytes of `lineage` of an answer; `ABSENT` where it has none."""
+    if lineage is ABSENT:
         return b"\0"
     fields = fields_of(lineage, LINEAGE_FIELDS, {"head"}, "lineage")
     reserved_boot = from_hex(fields["reservedBoot"], 16, "reservedBoot")
     head = b"\0"
-    if fields.get("head") is not None:
+    if "head" in fields:
         told = fields_of(fields["head"], {"incarnation", "bootId", "sequence", "digest"}, set(), "head")
         sequence = u64(integer(told["sequence"], "sequence"))
         head = b"\1" + _boot_bytes(told) + sequence + from_hex(told["digest"], 32, "digest")
@@ -387,7 +392,7 @@ def lineage_bytes(lineage: Any) -> bytes:
 
 def extension_bytes(extensions: Any) -> bytes:
     """Canonical bytes of `extensions`; names that are not known are covered and otherwise ignored."""
-    if extensions is None:
+    if extensions is ABSENT:
         return u16(0)
     if not isinstance(extensions, dict) or not 1 <= len(extensions) <= 8:
         raise ProtocolError("extensions must be an object of 1 to 8 names")
@@ -621,8 +626,8 @@ def check_answer_mac(route: str, key: bytes, request_mac: bytes, answer: Any) ->
             from_hex(fields["instanceId"], 16, "instanceId"),
             u64(integer(fields["serverTimeMs"], "serverTimeMs")),
             bytes([boolean(fields["draining"], "draining")]),
-            lineage_bytes(fields.get("lineage")),
-            extension_bytes(fields.get("extensions")),
+            lineage_bytes(fields.get("lineage", ABSENT)),
+            extension_bytes(fields.get("extensions", ABSENT)),
         ]
     )
     expected = hmac_sha256(derive(key, f"latchkey/v1/{route}/response".encode()), request_mac, state)

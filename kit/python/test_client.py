@@ -64,6 +64,27 @@ class Vectors(unittest.TestCase):
             with self.subTest(refused["change"]), self.assertRaises(lk.ProtocolError):
                 self.open(refused["body"])
 
+    def test_null_is_not_absent(self):
+        good = json.loads(read("answer.json")["plaintext"])
+        lk.read_grant(json.dumps(good).encode())
+        block = {"number": 1, "hash": lk.to_hex(bytes(32))}
+        changes = [{name: None} for name in ("recoveryToken", "lineage", "extensions")]
+        changes += [{"finalized": one} for one in (None, {}, 1, {"number": 1}, {**block, "note": 1})]
+        changes += [{"finalized": {**block, **one}} for one in ({"number": -1}, {"number": None}, {"hash": "0x00"})]
+        for change in changes:
+            with self.subTest(change), self.assertRaises(lk.ProtocolError):
+                lk.read_grant(json.dumps({**good, **change}).encode())
+        for exchange in read("mac-routes.json")["exchanges"]:
+            answer, mac = exchange["answer"]["body"], raw(exchange["request"]["body"]["mac"])
+            key = raw(read("lineage.json")["key"] if exchange["route"].startswith("lineage-") else self.keys["serverKey"])
+            absent = [name for name in ("lineage", "extensions") if name not in answer]
+            changed = [{**answer, name: None} for name in absent]
+            if "lineage" in answer and "head" not in answer["lineage"]:
+                changed.append({**answer, "lineage": {**answer["lineage"], "head": None}})
+            for body in changed:
+                with self.subTest(exchange["name"]), self.assertRaises(lk.ProtocolError):
+                    lk.check_answer_mac(exchange["route"], key, mac, body)
+
     def test_lineage(self):
         lineage = read("lineage.json")
         self.assertEqual(lk.to_hex(lk.lineage_key_of(raw(lineage["secret"]), self.server.account)), lineage["key"])
@@ -324,6 +345,35 @@ class Hostile(unittest.TestCase):
         for url in ("file:///etc/passwd", "http://", "http://[::1", "http://127.0.0.1:99999", "http://a b/", "", "http://" + "a" * 70):
             with self.subTest(url), self.assertRaises(lk.FAILURES):
                 lk.Server(url, bytes(32), bytes(32), 1.0).post("/challenge", {})
+
+    def refusal(self, body: object, head: str = "") -> lk.Refused:
+        text = json.dumps(body)
+        answer = f"HTTP/1.1 429 X\r\ncontent-length: {len(text)}\r\n{head}\r\n{text}".encode()
+        with serving_raw(answer) as url, self.assertRaises(lk.Refused) as caught:
+            lk.Server(url, bytes(32), bytes(32)).post("/challenge", {})
+        return caught.exception
+
+    def test_refusals_say_why_and_until_when(self):
+        told = {"code": "RATE_LIMITED", "detail": "too many", "field": "quote", "hint": "wait"}
+        refused = self.refusal(told, "Retry-After: 7\r\n")
+        self.assertEqual((refused.status, refused.code, refused.detail), (429, "RATE_LIMITED", "too many"))
+        self.assertEqual((refused.field, refused.hint, refused.retry_after_s), ("quote", "wait", 7))
+        self.assertEqual(self.refusal({**told, "retryAfterMs": 1500}).retry_after_s, 1.5)
+
+    def test_refusals_are_bounded(self):
+        shown = self.refusal({"code": "A", "detail": "\x1b[2J\n" + "d" * 1000, "field": 7, "hint": ["h"]})
+        self.assertEqual((len(shown.detail), shown.detail[:6]), (300, " [2J d"))
+        self.assertEqual((shown.field, shown.hint, shown.retry_after_s), (None, None, None))
+        self.assertEqual(self.refusal({"code": "A"}).detail, "")
+        for head in ("Retry-After: -1\r\n", "Retry-After: tomorrow\r\n", "Retry-After: 1e9\r\n"):
+            self.assertIsNone(self.refusal({"code": "A"}, head).retry_after_s)
+        self.assertEqual(self.refusal({"code": "A"}, f"Retry-After: {'9' * 50}\r\n").retry_after_s, 86_400)
+        for value in (-1, True, "1", 1.5):
+            self.assertIsNone(self.refusal({"code": "A", "retryAfterMs": value}).retry_after_s)
+        self.assertEqual(self.refusal({"code": "A", "retryAfterMs": 10**30}).retry_after_s, 86_400)
+        for code in ("", "a b", "A" * 65, 7, None, ["A"]):
+            with self.subTest(code), self.assertRaises(lk.ProtocolError):
+                self.refusal({"code": code})
 
     def test_a_path_before_the_routes_is_kept(self):
         with serving(lambda handler: say(handler, 200, handler.path)) as url:
