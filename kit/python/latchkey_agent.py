@@ -100,8 +100,7 @@ class Agent:
         content = None if body is None else json.dumps(body).encode()
         end = time.monotonic() + self.timeout_s
         sock = _connect(self.socket_path, end)
-        status, _, text = exchange(sock, "localhost", method, path, content, end, MAX_ANSWER_BYTES)
-        return read_answer(status, text)
+        return read_answer(*exchange(sock, "localhost", method, path, content, end, MAX_ANSWER_BYTES))
 
 
 def _connect(path: str, end: float) -> socket.socket:

@@ -31,6 +31,7 @@ MAX_ANSWER_BYTES = 1024 * 1024
 # What may come besides the content of an answer: its head, interim answers, the lengths of chunks.
 MAX_HEAD_BYTES = 256 * 1024
 MAX_SERVERS = 16
+MAX_RETRY_AFTER_S = 86_400
 # How long challenges are awaited at most: those that came first live for 60 seconds.
 CHALLENGE_S = 20.0
 INTENTS = {"get-or-create": 0, "create": 1, "recover": 2}
@@ -52,12 +53,28 @@ class ProtocolError(Exception):
 
 
 class Refused(Exception):
-    """The server refused. Errors are not authenticated: a hint, never a reason to give up a slot."""
+    """The server refused. Errors are not authenticated: a hint, never a reason to give up a slot.
 
-    def __init__(self, status: int, code: str, detail: str):
+    `code` is stable: match on it. `detail`, `field` and `hint` are for people: at most 300 characters, without control
+    characters. `retry_after_s` says how many seconds to wait, at most a day; None where the server does not say it.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        field: Optional[str] = None,
+        hint: Optional[str] = None,
+        retry_after_s: Optional[float] = None,
+    ):
         super().__init__(f"{status} {code}: {detail}")
         self.status = status
         self.code = code
+        self.detail = detail
+        self.field = field
+        self.hint = hint
+        self.retry_after_s = retry_after_s
 
 
 class Replaced(Exception):
@@ -161,10 +178,10 @@ def _connect(url: urllib.parse.SplitResult, end: float) -> socket.socket:
     raise failure
 
 
-def read_answer(status: int, text: bytes) -> Any:
+def read_answer(status: int, headers: Mapping[str, str], text: bytes) -> Any:
     """The JSON of a good answer. @raises Refused, ProtocolError."""
     if status != 200:
-        raise _refusal(status, text)
+        raise _refusal(status, headers, text)
     return parse_json(text, "answer")
 
 
@@ -455,8 +472,7 @@ class Server:
         except ValueError:
             raise ProtocolError("the address is none of http") from None
         content = json.dumps(body).encode()
-        status, _, text = exchange(sock, url.netloc, "POST", url.path + path, content, end, MAX_ANSWER_BYTES)
-        return read_answer(status, text)
+        return read_answer(*exchange(sock, url.netloc, "POST", url.path + path, content, end, MAX_ANSWER_BYTES))
 
     def challenge(self, account: bytes, ephemeral_public: bytes) -> bytes:
         body = {"accountId": to_hex(account), "ephemeralPublicKey": to_hex(ephemeral_public)}
@@ -635,12 +651,30 @@ def check_answer_mac(route: str, key: bytes, request_mac: bytes, answer: Any) ->
         raise ProtocolError("the MAC of the answer is wrong")
 
 
-def _refusal(status: int, text: bytes) -> Exception:
+def _refusal(status: int, headers: Mapping[str, str], text: bytes) -> Exception:
     problem = parse_json(text, f"answer with status {status}")
     code = problem.get("code") if isinstance(problem, dict) else None
     if not isinstance(code, str) or not re.fullmatch(r"[A-Za-z0-9_]{1,64}", code):
         return ProtocolError(f"status {status} without a problem document")
-    return Refused(status, code, str(problem.get("detail", ""))[:300])
+    detail, field, hint = (_shown(problem.get(name)) for name in ("detail", "field", "hint"))
+    retry_after_s = _retry_after_s(problem.get("retryAfterMs"), headers.get("retry-after"))
+    return Refused(status, code, detail or "", field, hint, retry_after_s)
+
+
+def _shown(text: Any) -> Optional[str]:
+    """Text of another party, fit for a log."""
+    if not isinstance(text, str):
+        return None
+    return "".join(letter if letter.isprintable() else " " for letter in text[:300])
+
+
+def _retry_after_s(milliseconds: Any, header: Optional[str]) -> Optional[float]:
+    """By the problem document, or else by `Retry-After` in seconds; a date there is not read."""
+    if isinstance(milliseconds, int) and not isinstance(milliseconds, bool) and milliseconds >= 0:
+        return min(milliseconds, MAX_RETRY_AFTER_S * 1000) / 1000
+    if header is not None and re.fullmatch(r"[0-9]{1,100}", header):
+        return min(int(header), MAX_RETRY_AFTER_S)
+    return None
 
 
 @dataclass(frozen=True)
