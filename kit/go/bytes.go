@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
+	"unicode"
 
 	"golang.org/x/crypto/blake2b"
 )
@@ -25,9 +27,65 @@ type Refused struct {
 	Status int
 	// Code is stable; match on it.
 	Code string
+	// Detail, Field and Hint are for people: at most 300 characters, without control characters; empty where the server
+	// does not say it.
+	Detail, Field, Hint string
+	// RetryAfter says how long to wait, at most a day; zero where the server does not say it.
+	RetryAfter time.Duration
 }
 
-func (e *Refused) Error() string { return fmt.Sprintf("refused: %d %s", e.Status, e.Code) }
+func (e *Refused) Error() string {
+	return strings.TrimSuffix(fmt.Sprintf("refused: %d %s: %s", e.Status, e.Code, e.Detail), ": ")
+}
+
+var (
+	errorCode    = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
+	digits       = regexp.MustCompile(`^[0-9]+$`)
+	longestRetry = 24 * time.Hour
+)
+
+const maxShown = 300
+
+// refusal reads a problem document (RFC 9457).
+func refusal(status int, text []byte, retryAfter string) error {
+	var found fields
+	if json.Unmarshal(text, &found) != nil {
+		return broken("status %d without a problem document", status)
+	}
+	code, err := found.text("code")
+	if err != nil || !errorCode.MatchString(code) {
+		return broken("status %d without a problem document", status)
+	}
+	wait := waitOf(string(found["retryAfterMs"]), time.Millisecond)
+	if wait == 0 {
+		wait = waitOf(retryAfter, time.Second)
+	}
+	return &Refused{status, code, found.shown("detail"), found.shown("field"), found.shown("hint"), wait}
+}
+
+// waitOf reads a whole number of units; zero for anything else, also for the date that Retry-After may be.
+func waitOf(text string, unit time.Duration) time.Duration {
+	if !digits.MatchString(text) {
+		return 0
+	}
+	number, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || number > uint64(longestRetry/unit) {
+		return longestRetry
+	}
+	return time.Duration(number) * unit
+}
+
+// shown is text of another party, fit for a log.
+func (f fields) shown(name string) string {
+	text, _ := f.text(name)
+	letters := []rune(text)
+	for at, letter := range letters {
+		if !unicode.IsPrint(letter) {
+			letters[at] = ' '
+		}
+	}
+	return string(letters[:min(len(letters), maxShown)])
+}
 
 // Replaced says that a newer boot of this node has shown itself, or has reserved the number: this one must not write.
 type Replaced struct{ Reason string }

@@ -75,12 +75,16 @@ type Head struct {
 	Digest   []byte
 }
 
-// MarkedHead is a head that no server can invent: the first 16 bytes of the log's own digest, and their mark.
-func MarkedHead(lineageSecret []byte, boot Boot, sequence uint64, logDigest []byte) Head {
+// MarkedHead is a head that no server can invent: the first 16 bytes of the log's own digest, and their mark. It fails with
+// ArgumentError for a shorter digest.
+func MarkedHead(lineageSecret []byte, boot Boot, sequence uint64, logDigest []byte) (Head, error) {
+	if len(logDigest) < 16 {
+		return Head{}, &ArgumentError{Reason: "the digest of a log has at least 16 bytes"}
+	}
 	part := logDigest[:16]
 	key := Derive(lineageSecret, []byte("latchkey/v1/mark/head"))
 	mark := HMAC(key, u64(boot.Number), boot.ID, u64(sequence), part)
-	return Head{Sequence: sequence, Digest: concat(part, mark[:16])}
+	return Head{Sequence: sequence, Digest: concat(part, mark[:16])}, nil
 }
 
 const linkLabel = "latchkey/v1/lineage/link"

@@ -172,7 +172,8 @@ func TestLineage(t *testing.T) {
 	if ToHex(reserved.ID) != lineage.ReservationMark.Boot {
 		t.Error("another reservation")
 	}
-	if head := MarkedHead(secret, boot, 42, raw(t, lineage.HeadMark.LogDigest)); ToHex(head.Digest) != lineage.HeadMark.Digest {
+	head, err := MarkedHead(secret, boot, 42, raw(t, lineage.HeadMark.LogDigest))
+	if err != nil || ToHex(head.Digest) != lineage.HeadMark.Digest {
 		t.Error("another head")
 	}
 	slot := raw(t, "0x6817225281a73d46c6408730c2339053")

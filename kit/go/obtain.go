@@ -5,9 +5,10 @@ import (
 	"context"
 	"crypto/sha512"
 	"encoding/base64"
-	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Intent is what a client wants to do with the server key.
@@ -23,7 +24,16 @@ const (
 	Recover Intent = 2
 )
 
-func (i Intent) String() string { return []string{"get-or-create", "create", "recover"}[i] }
+var intentNames = []string{"get-or-create", "create", "recover"}
+
+func (i Intent) isKnown() bool { return int(i) < len(intentNames) }
+
+func (i Intent) String() string {
+	if !i.isKnown() {
+		return fmt.Sprintf("intent %d", byte(i))
+	}
+	return intentNames[i]
+}
 
 // Entry is a server with its challenge, as the quote names it.
 type Entry struct{ Server, Nonce, SlotID []byte }
@@ -56,18 +66,25 @@ type Result struct {
 	Err   error
 }
 
-// Obtain is the whole exchange: challenges of all servers at once, one quote, one request each. A server without a
-// challenge is left out of the quote. quote makes a TDX quote with these 64 bytes of report data.
+// challengeLimit is how long challenges are awaited at most: those that came first live for 60 seconds.
+var challengeLimit = 20 * time.Second
+
+// Obtain is the whole exchange: challenges of all servers at once, one quote, one request each at once. No server stops
+// another: challenges are awaited for at most 20 seconds, and a server without a challenge is left out of the quote. The
+// wishes are 1 to 16, of different servers. quote makes a TDX quote with these 64 bytes of report data.
 func Obtain(
 	ctx context.Context, client []byte, intent Intent, wishes []Wish, quote func(reportData []byte) ([]byte, error),
 ) ([]Result, error) {
-	if len(wishes) < 1 || len(wishes) > 16 {
-		return nil, errors.New("1 to 16 servers can be asked at once")
+	a := arguments{}
+	if a.wishes(client, intent, wishes); a.err != nil {
+		return nil, a.err
 	}
 	ephemeral := NewEphemeralKey()
 	results, nonces := make([]Result, len(wishes)), make([][]byte, len(wishes))
+	inTime, cancel := context.WithTimeout(ctx, challengeLimit)
+	defer cancel()
 	atOnce(wishes, func(at int, wish Wish) {
-		nonces[at], results[at].Err = wish.Server.challenge(ctx, client, ephemeral.Public())
+		nonces[at], results[at].Err = wish.Server.challenge(inTime, client, ephemeral.Public())
 	})
 	var entries []Entry
 	servers := []map[string]string{}

@@ -30,7 +30,8 @@ type Server struct {
 	http    *http.Client
 }
 
-// NewServer is a server at an address such as http://10.0.0.7:3001; timeout bounds one answer.
+// NewServer is a server at an address such as http://10.0.0.7:3001; account and key have 32 bytes, and timeout, above zero,
+// bounds one answer. Requests to a server of other values end with an ArgumentError.
 func NewServer(url string, account, x25519PublicKey []byte, timeout time.Duration) *Server {
 	client := &http.Client{
 		Timeout: timeout,
@@ -76,13 +77,7 @@ func exchange(ctx context.Context, client *http.Client, method, url string, body
 	if answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusNoContent {
 		return text, nil
 	}
-	var problem struct {
-		Code string `json:"code"`
-	}
-	if json.Unmarshal(text, &problem) != nil || problem.Code == "" {
-		return nil, broken("status %d without a problem document", answer.StatusCode)
-	}
-	return nil, &Refused{Status: answer.StatusCode, Code: problem.Code}
+	return nil, refusal(answer.StatusCode, text, answer.Header.Get("Retry-After"))
 }
 
 func (s *Server) isNamed(text string) bool {
@@ -139,6 +134,14 @@ type Slot struct{ Client, ID, Key []byte }
 func (s *Server) macRequest(
 	ctx context.Context, route string, client, name, key, content []byte, body map[string]any,
 ) (*State, error) {
+	a := arguments{}
+	a.server(s)
+	a.bytes("the client's account", client, 32)
+	a.bytes("the key", key, 32)
+	a.bytes("the name", name, 16)
+	if a.err != nil {
+		return nil, a.err
+	}
 	timestamp, random := uint64(time.Now().UnixMilli()), Random(16)
 	macKey := Derive(key, []byte("latchkey/v1/"+route+"/request"))
 	mac := HMAC(macKey, s.Account, client, name, u64(timestamp), random, content)
@@ -161,6 +164,12 @@ func bootFields(boot Boot) map[string]any {
 
 // LinkAndConfirm (key-status) links the slot to the lineage and confirms it; without it the key is dropped in an hour.
 func (s *Server) LinkAndConfirm(ctx context.Context, slot Slot, lineageSecret []byte, boot Boot) (*State, error) {
+	a := arguments{}
+	a.slot(slot)
+	a.lineage(slot.Client, lineageSecret)
+	if a.boot(boot); a.err != nil {
+		return nil, a.err
+	}
 	sealed := sealLineageKey(
 		slot.Key, LineageKey(lineageSecret, s.Account), s.Account, slot.Client, slot.ID, Random(24),
 	)
@@ -180,6 +189,11 @@ func (s *Server) LinkAndConfirm(ctx context.Context, slot Slot, lineageSecret []
 
 // Reserve reserves a number for this boot (ReservedBoot). It fails with Replaced when another boot has it.
 func (s *Server) Reserve(ctx context.Context, slot Slot, wish Boot) (*State, error) {
+	a := arguments{}
+	a.slot(slot)
+	if a.boot(wish); a.err != nil {
+		return nil, a.err
+	}
 	body := map[string]any{"incarnation": wish.Number, "boot": ToHex(wish.ID)}
 	state, err := s.macRequest(ctx, "reserve", slot.Client, slot.ID, slot.Key, bootBytes(wish), body)
 	if err != nil {
@@ -193,7 +207,10 @@ func (s *Server) Reserve(ctx context.Context, slot Slot, wish Boot) (*State, err
 
 // HasReserved says whether this boot has the number that it wished for.
 func (l *Lineage) HasReserved(wish Boot) bool {
-	return l != nil && !l.Closed && l.Reserved.Number == wish.Number && bytes.Equal(l.Reserved.ID[:8], wish.ID[:8])
+	if l == nil || len(l.Reserved.ID) != 16 || len(wish.ID) != 16 {
+		return false
+	}
+	return !l.Closed && l.Reserved.Number == wish.Number && bytes.Equal(l.Reserved.ID[:8], wish.ID[:8])
 }
 
 // Shows says whether this boot is shown as the newest one.
@@ -203,6 +220,11 @@ func (l *Lineage) Shows(boot Boot) bool {
 
 // Claim shows this boot. It fails with Replaced when a newer one is shown: then stop writing.
 func (s *Server) Claim(ctx context.Context, slot Slot, boot Boot) (*State, error) {
+	a := arguments{}
+	a.slot(slot)
+	if a.boot(boot); a.err != nil {
+		return nil, a.err
+	}
 	state, err := s.macRequest(ctx, "claim", slot.Client, slot.ID, slot.Key, bootBytes(boot), bootFields(boot))
 	if err != nil {
 		return nil, err
@@ -215,11 +237,20 @@ func (s *Server) Claim(ctx context.Context, slot Slot, boot Boot) (*State, error
 
 // Forget erases the key. Erased false in the answer: the server kept it, because a newer boot needs it.
 func (s *Server) Forget(ctx context.Context, slot Slot, boot Boot) (*State, error) {
+	a := arguments{}
+	a.slot(slot)
+	if a.boot(boot); a.err != nil {
+		return nil, a.err
+	}
 	return s.macRequest(ctx, "forget", slot.Client, slot.ID, slot.Key, bootBytes(boot), bootFields(boot))
 }
 
 // LineageStatus is what the server knows of the store, also when no slot is left. It changes nothing there.
 func (s *Server) LineageStatus(ctx context.Context, client, lineageSecret []byte) (*State, error) {
+	a := arguments{}
+	if a.lineage(client, lineageSecret); a.err != nil {
+		return nil, a.err
+	}
 	key := LineageKey(lineageSecret, s.Account)
 	return s.macRequest(ctx, "lineage-status", client, LineageID(key), key, nil, map[string]any{})
 }
@@ -229,7 +260,7 @@ type Update struct {
 	Boot Boot
 	// Head is deposited, unless it is nil.
 	Head *Head
-	// Forget are slots that the store needs no more.
+	// Forget are slots that the store needs no more, at most 32.
 	Forget [][]byte
 	// Close ends the lineage, unless it is nil.
 	Close *Closing
@@ -267,6 +298,11 @@ func (u Update) Content() ([]byte, map[string]any) {
 
 // LineageUpdate shows this boot, deposits a head, erases slots, or ends the lineage.
 func (s *Server) LineageUpdate(ctx context.Context, client, lineageSecret []byte, update Update) (*State, error) {
+	a := arguments{}
+	a.lineage(client, lineageSecret)
+	if a.update(update); a.err != nil {
+		return nil, a.err
+	}
 	key := LineageKey(lineageSecret, s.Account)
 	content, body := update.Content()
 	return s.macRequest(ctx, "lineage-update", client, LineageID(key), key, content, body)

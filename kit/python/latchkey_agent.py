@@ -2,7 +2,6 @@
 same TD. Whoever may open the socket has all its rights. Nothing is retried."""
 
 import base64
-import http.client
 import json
 import socket
 import time
@@ -10,7 +9,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from typing import Any, Optional, Sequence, Tuple
 
-from latchkey_client import ProtocolError, _read, _refusal, from_base64
+from latchkey_client import ProtocolError, exchange, from_base64, read_answer
 
 # A value of 16 MiB in base64, and what is around it.
 MAX_ANSWER_BYTES = 24 * 1024 * 1024
@@ -38,15 +37,8 @@ class DecryptionInputs:
     position: int
 
 
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float):
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+# How soon a connection is tried again while the queue of the socket is full.
+RETRY_S = 0.02
 
 
 class Agent:
@@ -108,21 +100,26 @@ class Agent:
     def _ask(self, method: str, path: str, body: Optional[object] = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
         end = time.monotonic() + self.timeout_s
-        connection = _Connection(self.socket_path, self.timeout_s)
+        sock = _connect(self.socket_path, end)
+        return read_answer(*exchange(sock, "localhost", method, path, content, end, MAX_ANSWER_BYTES))
+
+
+def _connect(path: str, end: float) -> socket.socket:
+    while True:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.request(method, path, content, {"content-type": "application/json"})
-            answer = connection.getresponse()
-            text = _read(answer, end, MAX_ANSWER_BYTES)
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise _refusal(answer.status, text)
-        if len(text) > MAX_ANSWER_BYTES:
-            raise ProtocolError("the answer is too large")
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise ProtocolError("the answer is no JSON") from None
+            sock.settimeout(max(end - time.monotonic(), 0))
+            sock.connect(path)
+            return sock
+        except BlockingIOError:
+            # The queue of the socket is full: a Unix socket does not wait for that.
+            sock.close()
+            if time.monotonic() > end:
+                raise TimeoutError("the agent takes no connection") from None
+            time.sleep(RETRY_S)
+        except BaseException:
+            sock.close()
+            raise
 
 
 def _part(text: str) -> str:

@@ -5,14 +5,19 @@ One class, `Server`, for one key server, and the function `obtain` for the whole
 """
 
 import base64
+import concurrent.futures
 import hashlib
 import hmac
 import http.client
+import io
 import json
+import math
 import os
 import re
+import socket
+import ssl
 import time
-import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
@@ -23,6 +28,12 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as xchacha20_encrypt
 
 MAX_ANSWER_BYTES = 1024 * 1024
+# What may come besides the content of an answer: its head, interim answers, the lengths of chunks.
+MAX_HEAD_BYTES = 256 * 1024
+MAX_SERVERS = 16
+MAX_RETRY_AFTER_S = 86_400
+# How long challenges are awaited at most: those that came first live for 60 seconds.
+CHALLENGE_S = 20.0
 INTENTS = {"get-or-create": 0, "create": 1, "recover": 2}
 NO_SLOT = bytes(16)
 # Key id, sealed values and field names of the two answers, as the protocol lists them.
@@ -30,6 +41,8 @@ GRANT_FIELDS = {"key", "keyId", "created", "createdAtMs", "serverTimeMs", "final
 GRANT_OPTIONAL = {"recoveryToken", "lineage", "extensions"}
 STATE_FIELDS = {"instanceId", "serverTimeMs", "draining", "mac"}
 STATE_OPTIONAL = {"lineage", "extensions"}
+# Takes the place of a field that is not there; null is another thing.
+ABSENT: Any = object()
 LINEAGE_FIELDS = {"reserved", "reservedBoot", "incarnation", "bootId", "slots", "closed"}
 
 QuoteProvider = Callable[[bytes], bytes]
@@ -40,12 +53,28 @@ class ProtocolError(Exception):
 
 
 class Refused(Exception):
-    """The server refused. Errors are not authenticated: a hint, never a reason to give up a slot."""
+    """The server refused. Errors are not authenticated: a hint, never a reason to give up a slot.
 
-    def __init__(self, status: int, code: str, detail: str):
+    `code` is stable: match on it. `detail`, `field` and `hint` are for people: at most 300 characters, without control
+    characters. `retry_after_s` says how many seconds to wait, at most a day; None where the server does not say it.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        field: Optional[str] = None,
+        hint: Optional[str] = None,
+        retry_after_s: Optional[float] = None,
+    ):
         super().__init__(f"{status} {code}: {detail}")
         self.status = status
         self.code = code
+        self.detail = detail
+        self.field = field
+        self.hint = hint
+        self.retry_after_s = retry_after_s
 
 
 class Replaced(Exception):
@@ -62,27 +91,106 @@ def reason_of(error: BaseException) -> str:
     return names.get(type(error), "unreachable")
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect, or a proxy of the environment, would send requests to an address that the chain does not name."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+def _left(end: float) -> float:
+    """Seconds until `end`. @raises TimeoutError after it."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the exchange takes too long")
+    return left
 
 
-def _read(answer: Any, end: float, most: int = MAX_ANSWER_BYTES) -> bytes:
-    """Up to a byte more than `most`. A timeout of urllib bounds each part alone. @raises TimeoutError after `end`."""
-    text = b""
-    while len(text) <= most:
-        part = answer.read1(most + 1 - len(text))
-        if not part:
-            break
-        text += part
-        if time.monotonic() > end:
-            raise TimeoutError("the answer takes too long")
-    return text
+class _BoundedReader(io.RawIOBase):
+    """What comes from a socket, until `end` and up to `most` bytes: content, head and interim answers together."""
+
+    def __init__(self, sock: socket.socket, end: float, most: int):
+        self._sock, self._end, self._most = sock, end, most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(_left(self._end))
+        length = self._sock.recv_into(buffer)
+        self._most -= length
+        if self._most < 0:
+            raise ProtocolError("the answer is too large")
+        return length
+
+
+class _BoundedSocket:
+    """As much of a socket as http.client uses."""
+
+    def __init__(self, sock: socket.socket, end: float, most: int):
+        self._sock, self._end, self._most = sock, end, most
+
+    def sendall(self, content: bytes) -> None:
+        # The timeout of sendall bounds the whole of it.
+        self._sock.settimeout(_left(self._end))
+        self._sock.sendall(content)
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(_BoundedReader(self._sock, self._end, self._most))
+
+    def close(self) -> None:
+        """`exchange` closes the socket, once the answer is read."""
+
+
+def exchange(
+    sock: socket.socket, host: str, method: str, path: str, content: Optional[bytes], end: float, most: int
+) -> tuple:
+    """One request and its answer over a connected socket, which is closed. Follows no redirect.
+
+    @param end when all of it must be over, by `time.monotonic()`.
+    @param most bytes of the content of the answer.
+    @returns status, headers and content.
+    @raises TimeoutError, ProtocolError; other OSError and HTTPException when the connection fails.
+    """
+    with sock:
+        connection = http.client.HTTPConnection(host)
+        connection.sock = _BoundedSocket(sock, end, most + MAX_HEAD_BYTES)
+        try:
+            connection.request(method, path, content, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read(most + 1)
+        except ValueError:
+            # Of http.client, for lengths that are none.
+            raise ProtocolError("the answer is not HTTP") from None
+    if len(text) > most:
+        raise ProtocolError("the answer is too large")
+    return answer.status, answer.headers, text
+
+
+def _connect(url: urllib.parse.SplitResult, end: float) -> socket.socket:
+    """Connects to the host of an address. Only the resolution of a name is not bounded by `end`."""
+    failure: OSError = OSError("the name has no address")
+    default = {"http": 80, "https": 443}[url.scheme]
+    for family, kind, proto, _, address in socket.getaddrinfo(url.hostname, url.port or default, 0, socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, proto)
+        try:
+            sock.settimeout(_left(end))
+            sock.connect(address)
+            if url.scheme == "https":
+                sock = ssl.create_default_context().wrap_socket(sock, server_hostname=url.hostname)
+            return sock
+        except OSError as error:
+            sock.close()
+            failure = error
+    raise failure
+
+
+def read_answer(status: int, headers: Mapping[str, str], text: bytes) -> Any:
+    """The JSON of a good answer. @raises Refused, ProtocolError."""
+    if status != 200:
+        raise _refusal(status, headers, text)
+    return parse_json(text, "answer")
+
+
+def parse_json(text: bytes, what: str) -> Any:
+    """@raises ProtocolError for all that Python cannot read, also because it is too deep."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ProtocolError(f"the {what} is no JSON") from None
 
 
 def sha256(*parts: bytes) -> bytes:
@@ -165,7 +273,8 @@ def fields_of(value: Any, required: set, optional: set, what: str) -> Mapping[st
         raise ProtocolError(f"{what} must be an object")
     missing, unknown = required - value.keys(), value.keys() - required - optional
     if missing or unknown:
-        raise ProtocolError(f"{what}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        # Names that another party chose are not repeated.
+        raise ProtocolError(f"{what}: missing {sorted(missing)}, {len(unknown)} unknown")
     return value
 
 
@@ -247,18 +356,18 @@ class Grant:
 
 
 def read_grant(plaintext: bytes) -> Grant:
-    try:
-        parsed = json.loads(plaintext.decode("utf-8"))
-    except ValueError:
-        raise ProtocolError("the sealed text is no JSON") from None
+    parsed = parse_json(plaintext, "sealed text")
     fields = fields_of(parsed, GRANT_FIELDS, GRANT_OPTIONAL, "sealed key")
     integer(fields["createdAtMs"], "createdAtMs")
-    lineage_bytes(fields.get("lineage"))
-    extension_bytes(fields.get("extensions"))
-    token = fields.get("recoveryToken")
+    block = fields_of(fields["finalized"], {"number", "hash"}, set(), "finalized")
+    integer(block["number"], "number")
+    from_hex(block["hash"], 32, "hash")
+    lineage_bytes(fields.get("lineage", ABSENT))
+    extension_bytes(fields.get("extensions", ABSENT))
+    token = fields.get("recoveryToken", ABSENT)
     return Grant(
         key=from_hex(fields["key"], 32, "key"),
-        recovery_token=None if token is None else from_hex(token, 32, "recoveryToken"),
+        recovery_token=None if token is ABSENT else from_hex(token, 32, "recoveryToken"),
         key_id=from_hex(fields["keyId"], 16, "keyId"),
         created=boolean(fields["created"], "created"),
         server_time_ms=integer(fields["serverTimeMs"], "serverTimeMs"),
@@ -271,13 +380,13 @@ def _boot_bytes(fields: Mapping[str, Any]) -> bytes:
 
 
 def lineage_bytes(lineage: Any) -> bytes:
-    """Canonical bytes of `lineage` of an answer; None where it is absent."""
-    if lineage is None:
+    """Canonical bytes of `lineage` of an answer; `ABSENT` where it has none."""
+    if lineage is ABSENT:
         return b"\0"
     fields = fields_of(lineage, LINEAGE_FIELDS, {"head"}, "lineage")
     reserved_boot = from_hex(fields["reservedBoot"], 16, "reservedBoot")
     head = b"\0"
-    if fields.get("head") is not None:
+    if "head" in fields:
         told = fields_of(fields["head"], {"incarnation", "bootId", "sequence", "digest"}, set(), "head")
         sequence = u64(integer(told["sequence"], "sequence"))
         head = b"\1" + _boot_bytes(told) + sequence + from_hex(told["digest"], 32, "digest")
@@ -300,7 +409,7 @@ def lineage_bytes(lineage: Any) -> bytes:
 
 def extension_bytes(extensions: Any) -> bytes:
     """Canonical bytes of `extensions`; names that are not known are covered and otherwise ignored."""
-    if extensions is None:
+    if extensions is ABSENT:
         return u16(0)
     if not isinstance(extensions, dict) or not 1 <= len(extensions) <= 8:
         raise ProtocolError("extensions must be an object of 1 to 8 names")
@@ -351,28 +460,24 @@ class Server:
         self.x25519_public_key = x25519_public_key
         self.timeout_s = timeout_s
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """@raises Refused, ProtocolError; OSError and HTTPException when the server cannot be reached."""
-        headers = {"content-type": "application/json"}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        end = time.monotonic() + self.timeout_s
+    def post(self, path: str, body: Mapping[str, Any], most_s: float = math.inf) -> Any:
+        """@param most_s bounds the answer besides `timeout_s`.
+        @raises Refused, ProtocolError; OSError and HTTPException when the server cannot be reached."""
+        end = time.monotonic() + min(self.timeout_s, most_s)
         try:
-            with _opener.open(request, timeout=self.timeout_s) as answer:
-                text = _read(answer, end)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _refusal(error.code, _read(error, end)) from None
-        if len(text) > MAX_ANSWER_BYTES:
-            raise ProtocolError("the answer is too large")
-        try:
-            return json.loads(text)
+            url = urllib.parse.urlsplit(self.url)
+            if url.scheme not in ("http", "https") or not url.hostname:
+                raise ValueError
+            sock = _connect(url, end)
         except ValueError:
-            raise ProtocolError("the answer is no JSON") from None
+            raise ProtocolError("the address is none of http") from None
+        content = json.dumps(body).encode()
+        return read_answer(*exchange(sock, url.netloc, "POST", url.path + path, content, end, MAX_ANSWER_BYTES))
 
     def challenge(self, account: bytes, ephemeral_public: bytes) -> bytes:
         body = {"accountId": to_hex(account), "ephemeralPublicKey": to_hex(ephemeral_public)}
         names = {"server", "nonce", "expiresAtMs", "instanceId"}
-        answer = fields_of(self.post("/challenge", body), names, set(), "challenge")
+        answer = fields_of(self.post("/challenge", body, CHALLENGE_S), names, set(), "challenge")
         if account_bytes(answer["server"]) != self.account:
             raise ProtocolError("the address belongs to another server")
         return from_hex(answer["nonce"], 32, "nonce")
@@ -537,8 +642,8 @@ def check_answer_mac(route: str, key: bytes, request_mac: bytes, answer: Any) ->
             from_hex(fields["instanceId"], 16, "instanceId"),
             u64(integer(fields["serverTimeMs"], "serverTimeMs")),
             bytes([boolean(fields["draining"], "draining")]),
-            lineage_bytes(fields.get("lineage")),
-            extension_bytes(fields.get("extensions")),
+            lineage_bytes(fields.get("lineage", ABSENT)),
+            extension_bytes(fields.get("extensions", ABSENT)),
         ]
     )
     expected = hmac_sha256(derive(key, f"latchkey/v1/{route}/response".encode()), request_mac, state)
@@ -546,12 +651,30 @@ def check_answer_mac(route: str, key: bytes, request_mac: bytes, answer: Any) ->
         raise ProtocolError("the MAC of the answer is wrong")
 
 
-def _refusal(status: int, text: bytes) -> Exception:
-    try:
-        problem = json.loads(text)
-        return Refused(status, str(problem["code"]), str(problem["detail"])[:300])
-    except (ValueError, KeyError, TypeError):
+def _refusal(status: int, headers: Mapping[str, str], text: bytes) -> Exception:
+    problem = parse_json(text, f"answer with status {status}")
+    code = problem.get("code") if isinstance(problem, dict) else None
+    if not isinstance(code, str) or not re.fullmatch(r"[A-Za-z0-9_]{1,64}", code):
         return ProtocolError(f"status {status} without a problem document")
+    detail, field, hint = (_shown(problem.get(name)) for name in ("detail", "field", "hint"))
+    retry_after_s = _retry_after_s(problem.get("retryAfterMs"), headers.get("retry-after"))
+    return Refused(status, code, detail or "", field, hint, retry_after_s)
+
+
+def _shown(text: Any) -> Optional[str]:
+    """Text of another party, fit for a log."""
+    if not isinstance(text, str):
+        return None
+    return "".join(letter if letter.isprintable() else " " for letter in text[:300])
+
+
+def _retry_after_s(milliseconds: Any, header: Optional[str]) -> Optional[float]:
+    """By the problem document, or else by `Retry-After` in seconds; a date there is not read."""
+    if isinstance(milliseconds, int) and not isinstance(milliseconds, bool) and milliseconds >= 0:
+        return min(milliseconds, MAX_RETRY_AFTER_S * 1000) / 1000
+    if header is not None and re.fullmatch(r"[0-9]{1,100}", header):
+        return min(int(header), MAX_RETRY_AFTER_S)
+    return None
 
 
 @dataclass(frozen=True)
@@ -563,47 +686,63 @@ class Wish:
     recovery_token: Optional[bytes] = None
 
 
-def obtain(account: bytes, intent: str, wishes: Sequence[Wish], quote: QuoteProvider) -> Sequence[Any]:
-    """The whole exchange: challenges of all servers, one quote, one request each.
+def _at_once(calls: Sequence[Callable[[], Any]], most_s: float) -> Sequence[Any]:
+    """What each call returns, or the failure of its server. A call that is not done in time is given up."""
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=len(calls))
+    futures = [pool.submit(call) for call in calls]
+    done, _ = concurrent.futures.wait(futures, timeout=most_s)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return [_outcome(future) if future in done else TimeoutError("no answer in time") for future in futures]
 
+
+def _outcome(future: concurrent.futures.Future) -> Any:
+    try:
+        return future.result()
+    except FAILURES as error:
+        return error
+
+
+def obtain(account: bytes, intent: str, wishes: Sequence[Wish], quote: QuoteProvider) -> Sequence[Any]:
+    """The whole exchange: challenges of all servers at once, one quote, one request each at once. No server stops another:
+    challenges are awaited for at most 20 seconds, and a server without a challenge is left out of the quote.
+
+    @param wishes 1 to 16, of different servers.
     @param quote makes a TDX quote with these 64 bytes of report data.
-    @returns for each wish a Grant, or the exception that this server ended with. A server without a challenge is left out
-      of the quote.
+    @returns for each wish a Grant, or the exception that this server ended with.
     """
+    if not 1 <= len(wishes) <= MAX_SERVERS or len({wish.server.account for wish in wishes}) != len(wishes):
+        raise ValueError("1 to 16 servers, each once")
     ephemeral = X25519PrivateKey.generate()
     public = ephemeral.public_key().public_bytes_raw()
-    results: list = [None] * len(wishes)
-    challenged = []
-    for index, wish in enumerate(wishes):
-        try:
-            nonce = wish.server.challenge(account, public)
-            challenged.append((index, wish, nonce))
-        except FAILURES as error:
-            results[index] = error
+    patience_s = max(wish.server.timeout_s for wish in wishes)
+    asks = [lambda wish=wish: wish.server.challenge(account, public) for wish in wishes]
+    nonces = _at_once(asks, min(patience_s, CHALLENGE_S))
+    results = list(nonces)
+    challenged = [(index, wish) for index, wish in enumerate(wishes) if isinstance(nonces[index], bytes)]
     if not challenged:
         return results
-    entries = [(wish.server.account, nonce, wish.slot_id) for _, wish, nonce in challenged]
+    entries = [(wish.server.account, nonces[index], wish.slot_id) for index, wish in challenged]
     report_data = request_report_data(account, public, intent, entries)
-    evidence = base64.b64encode(quote(report_data)).decode()
-    servers = [{"server": to_hex(a), "nonce": to_hex(n), "slotId": to_hex(s)} for a, n, s in entries]
     body = {
         "accountId": to_hex(account),
         "ephemeralPublicKey": to_hex(public),
         "intent": intent,
-        "servers": servers,
-        "quote": evidence,
+        "servers": [{"server": to_hex(a), "nonce": to_hex(n), "slotId": to_hex(s)} for a, n, s in entries],
+        "quote": base64.b64encode(quote(report_data)).decode(),
     }
-    for index, wish, _ in challenged:
+
+    def ask(wish: Wish) -> Grant:
         token = wish.recovery_token
         proof = {} if token is None else {"recoveryProof": to_hex(hmac_sha256(token, report_data))}
-        try:
-            answer = wish.server.post("/request-encryption-key", {**body, **proof})
-            grant = wish.server.open_answer(answer, ephemeral, account, report_data)
-            if intent == "create" and (grant.recovery_token is None or not (grant.created or token)):
-                raise ProtocolError("a created key is not fresh, or came without its recovery token")
-            results[index] = grant
-        except FAILURES as error:
-            results[index] = error
+        answer = wish.server.post("/request-encryption-key", {**body, **proof})
+        grant = wish.server.open_answer(answer, ephemeral, account, report_data)
+        if intent == "create" and (grant.recovery_token is None or not (grant.created or token)):
+            raise ProtocolError("a created key is not fresh, or came without its recovery token")
+        return grant
+
+    grants = _at_once([lambda wish=wish: ask(wish) for _, wish in challenged], patience_s)
+    for (index, _), grant in zip(challenged, grants):
+        results[index] = grant
     return results
 
 

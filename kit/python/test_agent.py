@@ -41,6 +41,18 @@ def answering(send, timeout_s: float = 20.0):
         yield Agent(path, timeout_s), asked
 
 
+def fill(stack: contextlib.ExitStack, path: str) -> None:
+    """Connects until the queue of the socket is full."""
+    for _ in range(100):
+        one = stack.enter_context(socket.socket(socket.AF_UNIX))
+        one.setblocking(False)
+        try:
+            one.connect(path)
+        except BlockingIOError:
+            return
+    raise AssertionError("the queue takes all")
+
+
 def fragment_of(answer: bytes):
     with answering(lambda connection: connection.sendall(answer)) as (agent, _):
         return agent.retrieve_fragment(1)
@@ -100,15 +112,37 @@ class Answers(unittest.TestCase):
             Agent("/nonexistent/agent.sock").status()
 
     def test_an_answer_that_does_not_end_is_given_up(self):
-        def drip(connection):
-            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            # Something always comes, so that a bound on the silence alone would never end.
-            while True:
-                connection.sendall(b" ")
-                time.sleep(0.02)
+        # Something always comes, so that a bound on the silence alone would never end.
+        for about, begin, part in (
+            ("head", b"HTTP/1.1 200 OK\r\nx: ", b"a"),
+            ("interim", b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            ("body", b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+        ):
 
-        with answering(drip, timeout_s=0.3) as (agent, _), self.assertRaises(TimeoutError):
-            agent.status()
+            def drip(connection):
+                connection.sendall(begin)
+                while True:
+                    connection.sendall(part)
+                    time.sleep(0.02)
+
+            with self.subTest(about), answering(drip, timeout_s=0.3) as (agent, _), self.assertRaises(TimeoutError):
+                agent.status()
+
+    def test_garbage(self):
+        for text in ("[" * 200_000, "[" * 200_000 + "]" * 200_000):
+            for status in ("200 OK", "500 X"):
+                with self.subTest(status), self.assertRaises(ProtocolError):
+                    fragment_of(answer_of(status, text))
+
+    def test_an_agent_whose_queue_is_full_is_awaited_in_time(self):
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+            path = str(pathlib.Path(folder) / "agent.sock")
+            listener.bind(path)
+            listener.listen(0)
+            with contextlib.ExitStack() as stack:
+                fill(stack, path)
+                with self.assertRaises(TimeoutError):
+                    Agent(path, 0.2).status()
 
 
 @unittest.skipUnless("LATCHKEY_AGENT" in os.environ, "LATCHKEY_AGENT names no socket")

@@ -154,7 +154,7 @@ func (r *run) do(step string) {
 			return err
 		})
 	case "update":
-		head := latchkey.MarkedHead(r.secret, r.boot, 1, latchkey.Random(16))
+		head := must(latchkey.MarkedHead(r.secret, r.boot, 1, latchkey.Random(16)))
 		r.each(step, func(k *known) error {
 			_, err := k.server.LineageUpdate(ctx, r.client, r.secret, latchkey.Update{Boot: r.boot, Head: &head})
 			return err

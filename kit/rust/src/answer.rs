@@ -38,6 +38,9 @@ impl Grant {
         let required = ["key", "keyId", "created", "createdAtMs", "serverTimeMs", "finalized"];
         let fields = Fields::of(&value, &required, &["recoveryToken", "lineage", "extensions"])?;
         fields.integer("createdAtMs")?;
+        let block = Fields::of(&value["finalized"], &["number", "hash"], &[])?;
+        block.integer("number")?;
+        block.bytes::<32>("hash")?;
         lineage_bytes(fields.get("lineage"))?;
         extension_bytes(fields.get("extensions"))?;
         let token = match fields.get("recoveryToken") {
@@ -149,4 +152,42 @@ pub fn check_answer_mac(route: &str, key: &[u8], request_mac: &[u8], answer: &Va
 /// MAC of a request.
 pub(crate) fn request_mac(route: &str, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     hmac_sha256(&derive(key, format!("latchkey/v1/{route}/request").as_bytes()), parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_sealed_text_is_read_as_the_protocol_says() {
+        let good = json!({
+            "key": format!("0x{}", "01".repeat(32)), "keyId": format!("0x{}", "02".repeat(16)), "created": true,
+            "createdAtMs": 1, "serverTimeMs": 2,
+            "finalized": { "number": 3, "hash": format!("0x{}", "03".repeat(32)) },
+        });
+        let read = |value: &Value| Grant::read(value.to_string().into_bytes());
+        assert!(read(&good).is_ok());
+        let changed = |name: &str, value: Value| {
+            let mut changed = good.clone();
+            changed[name] = value;
+            changed
+        };
+        for name in ["recoveryToken", "lineage", "extensions"] {
+            assert!(matches!(read(&changed(name, Value::Null)), Err(Error::Protocol(_))), "{name}");
+        }
+        let hash = good["finalized"]["hash"].clone();
+        let blocks = [
+            json!(null),
+            json!({}),
+            json!(1),
+            json!({ "number": 1 }),
+            json!({ "number": -1, "hash": hash }),
+            json!({ "number": 1, "hash": "0x00" }),
+            json!({ "number": 1, "hash": hash, "note": 1 }),
+        ];
+        for block in blocks {
+            assert!(matches!(read(&changed("finalized", block.clone())), Err(Error::Protocol(_))), "{block}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod agent;
 mod answer;
 mod bytes;
 mod hpke_auth;
+mod obtain;
 mod server;
 
 #[cfg(unix)]
@@ -16,9 +17,8 @@ pub use agent::{Agent, DecryptionInputs, Fragment};
 pub use answer::{check_answer_mac, Grant};
 pub use bytes::{account, array_of_hex, random, to_hex};
 pub use hpke_auth::EphemeralKey;
-pub use server::{
-    has_reserved, obtain, request_report_data, shows, Boot, Closing, Entry, Head, Intent, Server, Update, Wish, NO_SLOT,
-};
+pub use obtain::{obtain, request_report_data, Entry, Intent, Wish, NO_SLOT};
+pub use server::{has_reserved, shows, Boot, Closing, Head, Server, Update};
 
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};

@@ -1,74 +1,24 @@
 use crate::answer::request_mac;
-use crate::bytes::{account, array_of_hex, base64_of, random, to_base64, to_hex, Fields};
-use crate::{
-    broken, check_answer_mac, derive, hmac_sha256, lineage_id_of, lineage_key_of, EphemeralKey, Error, Grant,
-};
+use crate::bytes::{account, array_of_hex, base64_of, random, to_hex, Fields};
+use crate::{broken, check_answer_mac, derive, lineage_id_of, lineage_key_of, EphemeralKey, Error, Grant};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::XChaCha20Poly1305;
 use serde_json::{json, Map, Value};
-use sha2::{Digest, Sha512};
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
-/// The slot id of the plain key.
-pub const NO_SLOT: [u8; 16] = [0; 16];
-
-/// What a client wants to do with the server key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Intent {
-    /// The account's one plain key.
-    GetOrCreate,
-    /// A new key under a new slot id.
-    Create,
-    /// The key that is there.
-    Recover,
-}
-
-impl Intent {
-    fn name(self) -> &'static str {
-        match self {
-            Intent::GetOrCreate => "get-or-create",
-            Intent::Create => "create",
-            Intent::Recover => "recover",
-        }
-    }
-}
-
-/// A server with its challenge, as the quote names it.
-pub struct Entry {
-    /// Account of the server.
-    pub server: [u8; 32],
-    /// Its challenge.
-    pub nonce: [u8; 32],
-    /// Zero for the plain key.
-    pub slot_id: [u8; 16],
-}
-
-/// 64 bytes for the quote; the entries in any order, 1 to 16, no server twice.
-pub fn request_report_data(client: &[u8; 32], ephemeral: &[u8; 32], intent: Intent, entries: &[Entry]) -> [u8; 64] {
-    let mut ascending: Vec<&Entry> = entries.iter().collect();
-    ascending.sort_by_key(|entry| entry.server);
-    let mut hash = Sha512::new();
-    hash.update(b"latchkey/v1/request");
-    hash.update(client);
-    hash.update(ephemeral);
-    hash.update([intent as u8]);
-    hash.update((ascending.len() as u16).to_be_bytes());
-    for entry in ascending {
-        hash.update(entry.server);
-        hash.update(entry.nonce);
-        hash.update(entry.slot_id);
-    }
-    hash.finalize().into()
-}
+/// How long challenges are awaited at most: those that came first live for 60 seconds.
+pub(crate) const CHALLENGE_LIMIT: Duration = Duration::from_secs(20);
 
 /// One key server. Account and X25519 key are those of its record on the chain, never what an answer says.
+#[derive(Clone)]
 pub struct Server {
     url: String,
     /// Account on the chain.
     pub account: [u8; 32],
     x25519_public_key: [u8; 32],
+    pub(crate) timeout: Duration,
     agent: ureq::Agent,
 }
 
@@ -81,12 +31,16 @@ impl Server {
     /// As [`Server::new`], with another bound on one answer than 20 seconds.
     pub fn with_timeout(url: &str, account: [u8; 32], x25519_public_key: [u8; 32], timeout: Duration) -> Self {
         // A redirect, or a proxy of the environment, would send requests to an address that the chain does not name.
-        let agent = ureq::AgentBuilder::new().timeout(timeout).redirects(0).try_proxy_from_env(false).build();
-        Server { url: url.trim_end_matches('/').into(), account, x25519_public_key, agent }
+        let agent = ureq::AgentBuilder::new().redirects(0).try_proxy_from_env(false).build();
+        Server { url: url.trim_end_matches('/').into(), account, x25519_public_key, timeout, agent }
     }
 
-    fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
-        match self.agent.post(&format!("{}{path}", self.url)).send_json(body) {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        self.post_within(self.timeout, path, body)
+    }
+
+    fn post_within(&self, timeout: Duration, path: &str, body: &Value) -> Result<Value, Error> {
+        match self.agent.post(&format!("{}{path}", self.url)).timeout(timeout).send_json(body) {
             Ok(answer) if answer.status() == 200 => read_json(answer),
             Ok(answer) => broken(format!("status {} is none of the protocol", answer.status())),
             Err(ureq::Error::Status(status, answer)) => {
@@ -100,9 +54,9 @@ impl Server {
         }
     }
 
-    fn challenge(&self, client: &[u8; 32], ephemeral: &[u8; 32]) -> Result<[u8; 32], Error> {
+    pub(crate) fn challenge(&self, client: &[u8; 32], ephemeral: &[u8; 32]) -> Result<[u8; 32], Error> {
         let body = json!({ "accountId": to_hex(client), "ephemeralPublicKey": to_hex(ephemeral) });
-        let answer = self.post("/challenge", &body)?;
+        let answer = self.post_within(self.timeout.min(CHALLENGE_LIMIT), "/challenge", &body)?;
         let fields = Fields::of(&answer, &["server", "nonce", "expiresAtMs", "instanceId"], &[])?;
         if account(fields.text("server")?)? != self.account {
             return broken("the address belongs to another server");
@@ -338,63 +292,4 @@ fn read_json(answer: ureq::Response) -> Result<Value, Error> {
         return broken("the answer is too large");
     }
     serde_json::from_slice(&text).or_else(|_| broken("the answer is no JSON"))
-}
-
-/// What is wanted of one server.
-pub struct Wish<'a> {
-    /// Whom to ask.
-    pub server: &'a Server,
-    /// [`NO_SLOT`] for the plain key.
-    pub slot_id: [u8; 16],
-    /// To prove that the key is the client's own.
-    pub recovery_token: Option<[u8; 32]>,
-}
-
-/// The whole exchange: challenges of all servers, one quote, one request each. A server without a challenge is left out of
-/// the quote. `quote` makes a TDX quote with these 64 bytes of report data.
-pub fn obtain(
-    client: &[u8; 32],
-    intent: Intent,
-    wishes: &[Wish],
-    quote: impl FnOnce(&[u8; 64]) -> Result<Vec<u8>, Error>,
-) -> Result<Vec<Result<Grant, Error>>, Error> {
-    if wishes.is_empty() || wishes.len() > 16 {
-        return broken("1 to 16 servers can be asked at once");
-    }
-    let ephemeral = EphemeralKey::generate();
-    let nonces: Vec<_> = wishes.iter().map(|wish| wish.server.challenge(client, ephemeral.public())).collect();
-    let challenged = wishes.iter().zip(&nonces).filter_map(|(wish, nonce)| {
-        let nonce = *nonce.as_ref().ok()?;
-        Some(Entry { server: wish.server.account, nonce, slot_id: wish.slot_id })
-    });
-    let entries: Vec<Entry> = challenged.collect();
-    if entries.is_empty() {
-        return Ok(nonces.into_iter().filter_map(Result::err).map(Err).collect());
-    }
-    let report_data = request_report_data(client, ephemeral.public(), intent, &entries);
-    let servers: Vec<Value> = entries
-        .iter()
-        .map(|entry| json!({ "server": to_hex(&entry.server), "nonce": to_hex(&entry.nonce), "slotId": to_hex(&entry.slot_id) }))
-        .collect();
-    let body = json!({
-        "accountId": to_hex(client),
-        "ephemeralPublicKey": to_hex(ephemeral.public()),
-        "intent": intent.name(),
-        "servers": servers,
-        "quote": to_base64(&quote(&report_data)?),
-    });
-    let ask = |wish: &Wish| -> Result<Grant, Error> {
-        let mut own = body.clone();
-        if let Some(token) = &wish.recovery_token {
-            own["recoveryProof"] = to_hex(&hmac_sha256(token, &[&report_data])).into();
-        }
-        let answer = wish.server.post("/request-encryption-key", &own)?;
-        let grant = wish.server.open_answer(&answer, &ephemeral, client, &report_data)?;
-        let is_fresh = grant.recovery_token.is_some() && (grant.created || wish.recovery_token.is_some());
-        if intent == Intent::Create && !is_fresh {
-            return broken("a created key is not fresh, or came without its recovery token");
-        }
-        Ok(grant)
-    };
-    Ok(wishes.iter().zip(nonces).map(|(wish, nonce)| nonce.and_then(|_| ask(wish))).collect())
 }
