@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { systemRandom } from '../src/crypto/random.ts';
 import { refuseWhenBusy } from '../src/http/key-routes.ts';
-import { requestIds } from '../src/http/middleware.ts';
 import { defaultListenerBounds, listen } from '../src/http/listener.ts';
+import { requestIds } from '../src/http/middleware.ts';
 import { benchApp, benchLog, benchMetrics } from './release-app.ts';
 import { quotedRequest, releaseWorld } from './release-world.ts';
 

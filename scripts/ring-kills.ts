@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type DevelopmentNode, isFullyBacked } from '../devnet/development-node.ts';
 import { type DevelopmentNetwork, startNetwork } from '../devnet/network.ts';
-import { measureSlowness } from '../devnet/slowness.ts';
 import { stashOf } from '../devnet/ring-secret.ts';
+import { measureSlowness } from '../devnet/slowness.ts';
 import { Dice } from '../test/support/dice.ts';
+import { Deposits, judgeDeposits, type Shown } from '../test/support/ring-deposits.ts';
 import { directoryOf } from '../test/support/ring-directory.ts';
 import {
   judgeFiles,
@@ -20,7 +21,6 @@ import {
   KillsUser,
   startCountingUpstream,
 } from '../test/support/ring-kills.ts';
-import { Deposits, judgeDeposits, type Shown } from '../test/support/ring-deposits.ts';
 import { judgeStranger, knockAsStranger } from '../test/support/ring-stranger.ts';
 
 const { values } = parseArgs({

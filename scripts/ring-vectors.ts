@@ -1,7 +1,7 @@
 import { toBase64 } from '../src/bytes/base64.ts';
 import { concatBytes, utf8 } from '../src/bytes/concat.ts';
 import { AccountId, BlockHash, InstanceId, X25519PublicKey } from '../src/bytes/fixed-bytes.ts';
-import { toHex, toPrefixedHex as hex } from '../src/bytes/hex.ts';
+import { toPrefixedHex as hex, toHex } from '../src/bytes/hex.ts';
 import { u64BigEndian } from '../src/bytes/integers.ts';
 import { peerDigest } from '../src/channel/attested-peer.ts';
 import { chacha20Poly1305Seal } from '../src/crypto/chacha20-poly1305.ts';

@@ -5,6 +5,7 @@ export { AccountId, RecordId } from '../bytes/fixed-bytes.ts';
 export { SecretBytes } from '../bytes/secret-bytes.ts';
 export { type ErrorCode, errorCodes } from '../errors/codes.ts';
 export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+export { type Acl, decodeAcl, encodeAcl, MAX_ACL_BYTES, matchesPath, type Verb, verbs } from './acl.ts';
 export { NodeExchange, NodeRefusal, type SecretNode, type SecretOwner } from './client/node-exchange.ts';
 export {
   type ListedSecret,
@@ -13,17 +14,6 @@ export {
   SecretClient,
   type SecretRequest,
 } from './client/secret-client.ts';
-export { type HeaderList, PLACEHOLDER, type WantedRequest } from './relay/outgoing-request.ts';
-export type { UpstreamAnswer } from './relay/upstream.ts';
-export {
-  openRequest,
-  type SealedRequest,
-  type SignedMessage,
-  sealAnswer,
-  sealRequest,
-} from './sealed-messages.ts';
-export { decodeUse, encodeUse, IDEMPOTENCY_KEY_BYTES, type UseRequest } from './use-request.ts';
-export { type Acl, decodeAcl, encodeAcl, MAX_ACL_BYTES, matchesPath, type Verb, verbs } from './acl.ts';
 export { judgeUse, type SecretUse, type UsageCount } from './judge-use.ts';
 export { defaultQuota, type Holdings, judgeQuota, judgeReplacement } from './judge-write.ts';
 export {
@@ -34,6 +24,8 @@ export {
   SecretRecord,
   signRecord,
 } from './record.ts';
+export { type HeaderList, PLACEHOLDER, type WantedRequest } from './relay/outgoing-request.ts';
+export type { UpstreamAnswer } from './relay/upstream.ts';
 export {
   isNormalScope,
   isWithin,
@@ -44,6 +36,13 @@ export {
   secretId,
   type Target,
 } from './scope.ts';
+export {
+  openRequest,
+  type SealedRequest,
+  type SignedMessage,
+  sealAnswer,
+  sealRequest,
+} from './sealed-messages.ts';
 export { secretFormat } from './secret-format.ts';
 export {
   judgeRequest,
@@ -54,6 +53,7 @@ export {
   type SecretRoute,
   signRequest,
 } from './signed-request.ts';
+export { decodeUse, encodeUse, IDEMPOTENCY_KEY_BYTES, type UseRequest } from './use-request.ts';
 export {
   decodeEntry,
   encodeEntry,

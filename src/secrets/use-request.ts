@@ -5,8 +5,8 @@ import { RecordId } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { hexText, parseWire } from '../protocol/decode.ts';
-import type { WantedRequest } from './relay/outgoing-request.ts';
 import { verbs } from './acl.ts';
+import type { WantedRequest } from './relay/outgoing-request.ts';
 
 /** Bytes of the name that a caller gives a request. */
 export const IDEMPOTENCY_KEY_BYTES = 16;

@@ -1,3 +1,4 @@
+import { frozenWithJson } from './printable.ts';
 import {
   BODY_TYPE_TD_REPORT_1_0,
   BODY_TYPE_TD_REPORT_1_5_EXTENDED,
@@ -8,7 +9,6 @@ import {
   tdReport15Layout,
   tdReportLayout,
 } from './quote-layout.ts';
-import { frozenWithJson } from './printable.ts';
 import type { QuoteReader } from './quote-reader.ts';
 
 /** The TD report inside a quote, in Intel's terms; every value raw. */

@@ -1,12 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { DecryptionService } from '../../src/decryptions/decryption-service.ts';
 import { EtcdTable, type EtcdTableOptions } from '../../src/decryptions/etcd/etcd-table.ts';
-import { readFileSync } from 'node:fs';
 import { builtCli } from '../support/built-cli.ts';
 import { type EtcdCluster, etcdctl, hasEtcd, startEtcd } from '../support/etcd.ts';
 import { tempFolder } from '../support/temp-folder.ts';

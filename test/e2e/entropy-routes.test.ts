@@ -1,5 +1,6 @@
 import { cpSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { Hpke } from '@entropyxyz/entropy-protocol-nodejs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Nonce, type ReportData, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
@@ -17,7 +18,6 @@ import {
 } from '../support/entropy-client.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { type NodePlace, type TwoNodeNetwork, twoNodeNetwork } from '../support/two-node-network.ts';
-import { Hpke } from '@entropyxyz/entropy-protocol-nodejs';
 
 const KEY = new Uint8Array(32).fill(0x5a);
 const PLATFORM = 7;

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { startUpstream, tlsIdentity } from '../../devnet/tls-upstream.ts';
 import { parseBase64 } from '../../src/bytes/base64.ts';
 import { utf8 } from '../../src/bytes/concat.ts';
 import { toPrefixedHex } from '../../src/bytes/hex.ts';
@@ -14,14 +15,13 @@ import { silentLog } from '../../src/observe/log.ts';
 import { attestationAnswer } from '../../src/protocol/decode.ts';
 import { SecretClient } from '../../src/secrets/client/secret-client.ts';
 import { PLACEHOLDER } from '../../src/secrets/relay/outgoing-request.ts';
+import { parseQuote } from '../../src/tdx/quote.ts';
 import { insecureTrustRoot } from '../../src/tdx/verify-quote.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
-import { parseQuote } from '../../src/tdx/quote.ts';
 import { eventually } from '../support/chain-fixtures.ts';
 import { type RingNetwork, type RingPlace, ringNetwork } from '../support/ring-network.ts';
 import { runLatchkey } from '../support/run-latchkey.ts';
 import { ALICE, aclOf, seedOf } from '../support/secret-records.ts';
-import { startUpstream, tlsIdentity } from '../../devnet/tls-upstream.ts';
 
 const DAY_MS = 86_400_000;
 const codeOf = (promise: Promise<unknown>): Promise<string> =>

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
 import { toHex, toPrefixedHex } from '../../src/bytes/hex.ts';
 import { sr25519Verify } from '../../src/crypto/sr25519.ts';
+import { sealBase } from '../../src/hpke/hpke.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import {
@@ -17,7 +18,6 @@ import { memoryChain } from '../support/memory-chain.ts';
 import { MemoryStore } from '../support/memory-store.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
 import { storeKeyOf, storeOptions } from '../support/store-on-disk.ts';
-import { sealBase } from '../../src/hpke/hpke.ts';
 
 // The defects of the predecessor's backup provider once more, each through the routes that its own nodes use.
 

@@ -3,11 +3,11 @@ import { parseBase64 } from '../../bytes/base64.ts';
 import { concatBytes, equalBytes } from '../../bytes/concat.ts';
 import type { AccountId, RecordId } from '../../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../bytes/hex.ts';
+import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { RandomSource } from '../../crypto/random.ts';
 import { EvidenceError, type LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import type { Fetch } from '../../outbound/bounded-fetch.ts';
-import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { Acl } from '../acl.ts';
 import {
   compareRecords,

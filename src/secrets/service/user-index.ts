@@ -1,5 +1,5 @@
-import { toHex } from '../../bytes/hex.ts';
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import { toHex } from '../../bytes/hex.ts';
 import type { ReplicaStore } from '../../ring/replication/entry.ts';
 import type { Holdings } from '../judge-write.ts';
 import type { SecretContent } from '../record.ts';

@@ -3,8 +3,8 @@ import { judgeFirstManifest, MAX_FIRST_MANIFEST_AGE_MS } from '../../../src/flee
 import { LAST_SERIAL } from '../../../src/fleet/fleet-header.ts';
 import {
   type FleetState,
-  newestHeader,
   MAX_SERIAL_STEP,
+  newestHeader,
   noteHeader,
   settled,
   takeManifest,

@@ -272,7 +272,7 @@ describe('a key server that is asked for more than it can verify', () => {
       collateral: {
         ...collateral,
         collateralFor: (platform) => {
-          during.push(world.keyServer.refuseEarly(OTHER, 'while another one has its turn')?.code);
+          during.push(world.keyServer.refuseEarly(OTHER, 'while another one has its turn'));
           return collateral.collateralFor(platform);
         },
       },
@@ -282,7 +282,7 @@ describe('a key server that is asked for more than it can verify', () => {
     expect(world.keyServer.refuseEarly(OTHER, 'while it is idle')).toBeUndefined();
     expect(await refused()).toBeUndefined();
     await new ProtocolClient(world).obtain();
-    expect(during).toEqual(['SERVER_BUSY']);
+    expect(during).toEqual([expect.any(Number)]);
     expect(await refused()).toBe('1');
   });
 });

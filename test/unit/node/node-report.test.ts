@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
-import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
-import type { NodeState } from '../../../src/boot/node/node-state.ts';
 import { adviceOn } from '../../../src/boot/node/locked-cause.ts';
+import type { NodeState } from '../../../src/boot/node/node-state.ts';
+import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { Drain } from '../../../src/node/drain.ts';
 import { FormerClients } from '../../../src/node/former-clients.ts';

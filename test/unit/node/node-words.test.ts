@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { type LockedCause, lockedCauseOf } from '../../../src/boot/node/locked-cause.ts';
 import type { FencedCause, NodeState } from '../../../src/boot/node/node-state.ts';
 import { explain, summarize } from '../../../src/boot/node/node-state.ts';
-import { type LockedCause, lockedCauseOf } from '../../../src/boot/node/locked-cause.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import type { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
-import { AbortedError } from '../../../src/time/or-aborted.ts';
 import { whileHealing } from '../../../src/node/tell-clients.ts';
+import { AbortedError } from '../../../src/time/or-aborted.ts';
 
 const running = new AbortController().signal;
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { TdBody } from '../../../mock-tdx/quote/td-body.ts';
 import { convergeTcbStatus, platformStatuses, tcbStatuses } from '../../../src/tdx/tcb-status.ts';
 import { relaunchStatus } from '../../../src/tdx/td-relaunch.ts';
+import { recoveryOf } from '../../support/tcb-recovery.ts';
 import {
   collateralWith,
   plainQuote,
@@ -11,7 +12,6 @@ import {
   verdictOf,
   verifyInWorld,
 } from '../../support/tdx-world.ts';
-import { recoveryOf } from '../../support/tcb-recovery.ts';
 import { thrownBy } from '../../support/thrown.ts';
 
 const svns = (...first: readonly number[]): Uint8Array =>

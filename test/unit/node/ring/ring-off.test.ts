@@ -5,8 +5,8 @@ import type { MiddlewareEnv } from '../../../../src/http/middleware.ts';
 import { ringRoutes } from '../../../../src/http/ring-routes.ts';
 import { secretRoutes } from '../../../../src/http/secret-routes.ts';
 import type { NodeParts } from '../../../../src/node/parts.ts';
-import type { DeskConfig } from '../../../../src/node/ring/secret-desk.ts';
 import { RingPart } from '../../../../src/node/ring/ring-part.ts';
+import type { DeskConfig } from '../../../../src/node/ring/secret-desk.ts';
 
 /** What routes answer before the node is in a ring; only the section that is asked for is there. */
 async function codeOf(trust: object, path: string): Promise<string> {
