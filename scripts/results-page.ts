@@ -25,9 +25,14 @@ const headlines: readonly (readonly [what: string, bench: string, ...names: read
     'justification to its floor',
   ],
   [
-    'key release over HTTP, to bare Hono plus bare cryptography',
+    'key release over HTTP, to bare Hono plus bare cryptography, each measured alone',
     'release',
     'release / (1 ÷ (1/a + 1/b)), median of rounds',
+  ],
+  [
+    '… to a server that does both for each request',
+    'release',
+    'release / (a) and (b) in one server, median of rounds',
   ],
   [
     '… to a server built from `@phala/dcap-qvl` and `@hpke/core`',
@@ -65,7 +70,7 @@ const headlines: readonly (readonly [what: string, bench: string, ...names: read
     'open, to its floor, 1024 B',
   ],
   [
-    'store: memory per key, without its name, a million records, in bytes',
+    'store: memory per key, without its name, in bytes',
     'store',
     'memory per key beside its name, bytes (100 B)',
   ],
