@@ -1,4 +1,5 @@
 use crate::answer::request_mac;
+use crate::refusal::refusal;
 use crate::bytes::{account, array_of_hex, base64_of, random, to_hex, Fields};
 use crate::{broken, check_answer_mac, derive, lineage_id_of, lineage_key_of, EphemeralKey, Error, Grant};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -44,11 +45,8 @@ impl Server {
             Ok(answer) if answer.status() == 200 => read_json(answer),
             Ok(answer) => broken(format!("status {} is none of the protocol", answer.status())),
             Err(ureq::Error::Status(status, answer)) => {
-                let problem = read_json(answer)?;
-                match problem.get("code").and_then(Value::as_str) {
-                    Some(code) => Err(Error::Refused { status, code: code.into() }),
-                    None => broken(format!("status {status} without a problem document")),
-                }
+                let retry_after = answer.header("retry-after").map(str::to_owned);
+                Err(refusal(status, &read_json(answer)?, retry_after.as_deref()))
             }
             Err(error) => Err(Error::Unreachable(error.to_string())),
         }
@@ -121,8 +119,8 @@ impl Server {
         let nonce: [u8; 24] = random();
         let aad = [LABEL, &self.account, client, slot_id].concat();
         let lineage_key = lineage_key_of(lineage_secret, &self.account);
-        let cipher = XChaCha20Poly1305::new(&derive(key, LABEL).into());
-        let payload = Payload { msg: &lineage_key, aad: &aad };
+        let cipher = XChaCha20Poly1305::new_from_slice(&*derive(key, LABEL)).expect("a key of 32 bytes");
+        let payload = Payload { msg: &*lineage_key, aad: &aad };
         let encrypted = cipher.encrypt(&nonce.into(), payload).expect("32 bytes can be sealed");
         let sealed = [&nonce[..], &encrypted].concat();
         let (number, boot_id) = boot;
