@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { describeOnEngines } from '../../support/decryption-engines.ts';
 import type { Decryption } from '../../../src/decryptions/decryption.ts';
 import {
   DecryptionService,
   type DecryptionServiceOptions,
 } from '../../../src/decryptions/decryption-service.ts';
 import { type DecryptionMetrics, noMetrics } from '../../../src/decryptions/metrics.ts';
+import { describeOnEngines } from '../../support/decryption-engines.ts';
 import { MemoryStore, type MemoryStoreHooks } from '../../support/memory-store.ts';
 import { settled, VirtualScheduler } from '../../support/virtual-scheduler.ts';
 
