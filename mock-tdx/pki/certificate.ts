@@ -92,7 +92,7 @@ function subjectPublicKeyInfo(publicKey: Uint8Array): Uint8Array {
 }
 
 /** Bits of RFC 5280 section 4.2.1.3. */
-const keyUsages = {
+const keyUsages: Readonly<Record<'ca' | 'signer' | 'certificatesOnly' | 'crlsOnly', Uint8Array>> = {
   /** keyCertSign and cRLSign. */
   ca: bitString(Uint8Array.of(0x06), 1),
   /** digitalSignature and nonRepudiation. */

@@ -9,7 +9,7 @@ const kindOfArray: (this: unknown) => unknown =
  * @param name What the error calls the argument.
  * @throws TypeError for anything that is not a `Uint8Array`, and when its buffer is detached.
  */
-export function copyBytes(bytes: Uint8Array, name = 'bytes'): Uint8Array<ArrayBuffer> {
+export function copyBytes(bytes: Uint8Array, name = 'bytes'): Uint8Array {
   requireBytes(bytes, name);
   return new Uint8Array(bytes);
 }

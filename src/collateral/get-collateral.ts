@@ -1,5 +1,6 @@
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { Fetch } from '../outbound/bounded-fetch.ts';
+import type { PlatformSignal } from '../outbound/platform-types.ts';
 import type { CollateralDocuments } from '../tdx/collateral.ts';
 import { parseQuote, Quote } from '../tdx/quote.ts';
 import { platformOf, QuoteVerifier } from '../tdx/quote-verifier.ts';
@@ -18,7 +19,7 @@ export interface GetCollateralOptions {
   /** Default: a verifier under Intel's root. */
   readonly verifier?: Pick<QuoteVerifier, 'checkCollateral'>;
   readonly fetch?: Fetch;
-  readonly signal?: AbortSignal;
+  readonly signal?: PlatformSignal;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { toHex } from '../bytes/hex.ts';
 import { boundedFetch, type Fetch } from '../outbound/bounded-fetch.ts';
+import type { PlatformHeaders, PlatformSignal } from '../outbound/platform-types.ts';
 import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
 import { crlAsHex } from './crl-encoding.ts';
 import type { PlatformKind } from './platform-kind.ts';
@@ -26,7 +27,7 @@ export interface ServiceClientOptions {
   /** For each document. */
   readonly timeoutMs: number;
   readonly update: TcbUpdate;
-  readonly signal?: AbortSignal;
+  readonly signal?: PlatformSignal;
 }
 
 /** Largest answers; Intel's are at most 20 kB, CRLs grow with what is revoked. */
@@ -35,7 +36,7 @@ const MAX_CRL_BYTES = 2_200_000;
 
 interface Answer {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: PlatformHeaders;
   readonly body: Uint8Array;
 }
 

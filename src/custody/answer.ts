@@ -17,7 +17,7 @@ import { bindingOf, custodyReportData, type SealedParts } from './request.ts';
 import { decodeBlock, encodeBlock, malformedBlock } from './text-block.ts';
 
 /** HPKE `info` of an answer. */
-export const ANSWER_LABEL = utf8('latchkey/v1/custody/answer');
+export const ANSWER_LABEL: Uint8Array = utf8('latchkey/v1/custody/answer');
 
 const answerSchema = z.strictObject({
   format: z.literal('latchkey-custody-answer'),

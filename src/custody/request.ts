@@ -18,7 +18,7 @@ import { MAX_CUSTODIANS } from '../trust/custody-set.ts';
 import { decodeBlock, encodeBlock, malformedBlock } from './text-block.ts';
 
 /** Start of the report data of a request. */
-export const REQUEST_LABEL = utf8('latchkey/v1/custody/request');
+export const REQUEST_LABEL: Uint8Array = utf8('latchkey/v1/custody/request');
 const DIGEST_BYTES = 32;
 const MAX_SERVERS = 32;
 /** The last time that a date can be (ECMA-262 section 21.4.1.1). A file system may show a later one. */

@@ -10,7 +10,7 @@ import { type CustodySet, custodySetDigest } from '../trust/custody-set.ts';
 import type { CustodyPart, GenerationCustody, StoreIdentity } from './keyslot-file.ts';
 
 /** HPKE `info` of a sealed part, and start of the digest of a part. */
-export const PART_LABEL = utf8('latchkey/v1/custody/part');
+export const PART_LABEL: Uint8Array = utf8('latchkey/v1/custody/part');
 /** Length of a platform's id (PPID). */
 export const PLATFORM_BYTES = 16;
 /** A part: a share of the store key, then the platform on which it was made. */

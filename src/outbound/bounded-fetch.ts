@@ -1,17 +1,24 @@
+import type {
+  PlatformHeaders,
+  PlatformRequestInit,
+  PlatformResponse,
+  PlatformSignal,
+} from './platform-types.ts';
+
 /** The part of `fetch` that is used; an argument, so that tests and simulations replace the network. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+export type Fetch = (url: string, init: PlatformRequestInit) => Promise<PlatformResponse>;
 
 /** One request to a service that may hang, lie or send too much. */
 export interface BoundedRequest {
   readonly url: string;
   readonly method: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly body?: string | Uint8Array;
   /** For the whole exchange, including the last byte of the body. */
   readonly timeoutMs: number;
   readonly maxBytes: number;
   /** Ends the exchange early. */
-  readonly signal?: AbortSignal;
+  readonly signal?: PlatformSignal;
 }
 
 /** The result of a request; an answer with an error status is a result too. */
@@ -19,8 +26,8 @@ export type BoundedAnswer =
   | {
       readonly ok: true;
       readonly status: number;
-      readonly headers: Headers;
-      readonly body: Uint8Array<ArrayBuffer>;
+      readonly headers: PlatformHeaders;
+      readonly body: Uint8Array;
     }
   | { readonly ok: false; readonly reason: string };
 
@@ -63,7 +70,7 @@ async function exchange(
       headers: { ...request.headers },
       redirect: 'error',
       signal,
-      ...(request.body === undefined ? {} : { body: request.body }),
+      ...(request.body === undefined ? {} : { body: bodyOf(request.body) }),
     });
     const body = await readCapped(response, request.maxBytes);
     if (body === undefined)
@@ -74,11 +81,12 @@ async function exchange(
   }
 }
 
+/** `fetch` takes no view of shared memory, which this program never makes; TypeScript cannot tell the two apart here. */
+const bodyOf = (body: string | Uint8Array): string | Uint8Array<ArrayBuffer> =>
+  body as string | Uint8Array<ArrayBuffer>;
+
 /** Counts while reading: a Content-Length may lie or be absent. */
-async function readCapped(
-  response: Response,
-  maxBytes: number,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
+async function readCapped(response: Response, maxBytes: number): Promise<Uint8Array | undefined> {
   const reader = response.body?.getReader();
   if (reader === undefined) return new Uint8Array();
   const chunks: Uint8Array[] = [];

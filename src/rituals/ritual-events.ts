@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { tryFromBase64 } from '../bytes/base64.ts';
-import { EvidenceError } from '../errors/latchkey-error.ts';
+import { EvidenceError, LatchkeyError } from '../errors/latchkey-error.ts';
 import type { Datastore } from './datastore.ts';
 import { recordType } from './record-type.ts';
 
@@ -34,6 +34,26 @@ export interface AppliedEvent extends EventPosition {
 const positions = recordType('RitualEvents', { block: 'integer', index: 'integer' });
 const POSITION_ID = 'position';
 
+/** Where events are worked off: a {@link Datastore} of this process ({@link eventTarget}), or a node behind its agent. */
+export interface RitualEventTarget {
+  /** As {@link Datastore.storeFragment}. */
+  storeFragment(id: number, timestamp: number, fragment: Uint8Array): Promise<boolean>;
+  /** As {@link Datastore.deleteFragment}. @throws LatchkeyError RITUAL_NOT_FOUND when there is none. */
+  deleteFragment(id: number): Promise<void>;
+  /** The position of the last event that was worked off. */
+  position(): Promise<EventPosition | undefined>;
+  /** Durable when it resolves. */
+  keepPosition(position: EventPosition): Promise<void>;
+}
+
+/** A datastore that keeps the position in its own store. */
+export const eventTarget = (datastore: Datastore): RitualEventTarget => ({
+  storeFragment: (id, timestamp, fragment) => datastore.storeFragment(id, timestamp, fragment),
+  deleteFragment: (id) => datastore.deleteFragment(id),
+  position: () => ritualEventsPosition(datastore),
+  keepPosition: (position) => keepPosition(datastore, position),
+});
+
 /** The position of the last event that was worked off; `undefined` before the first. */
 export async function ritualEventsPosition(datastore: Datastore): Promise<EventPosition | undefined> {
   return datastore.transaction(async (transaction) => {
@@ -47,15 +67,17 @@ export async function ritualEventsPosition(datastore: Datastore): Promise<EventP
  * Follows the events of rituals: stores the fragment of a ritual that is finalized, revokes that of one that is revoked. The
  * position is kept in the store after each event, so that a stream that is sent again, after a crash too, loses nothing and
  * repeats nothing but the event at which the crash was; that one changes nothing the second time.
+ * @param datastore the datastore, or another place of fragments; one stream at a time.
  * @param events in ascending order, at the latest from {@link ritualEventsPosition} on.
  * @throws EvidenceError FIELD_INVALID when a position does not ascend: an event would be lost. RefusalError RITUAL_CONFLICT
  *   when another fragment is there, or the guard's refusal. The position stays before the event that failed.
  */
 export async function* followRitualEvents(
-  datastore: Datastore,
+  datastore: Datastore | RitualEventTarget,
   events: AsyncIterable<RitualEvent>,
 ): AsyncGenerator<AppliedEvent> {
-  const done = await ritualEventsPosition(datastore);
+  const target = 'keepPosition' in datastore ? datastore : eventTarget(datastore);
+  const done = await target.position();
   let last: EventPosition | undefined;
   for await (const event of events) {
     if (last !== undefined && !isAfter(event, last)) {
@@ -67,8 +89,8 @@ export async function* followRitualEvents(
     }
     last = { block: event.block, index: event.index };
     const isRepeated = done !== undefined && !isAfter(event, done);
-    const result = isRepeated ? 'repeated' : await apply(datastore, event);
-    if (!isRepeated) await keepPosition(datastore, event);
+    const result = isRepeated ? 'repeated' : await apply(target, event);
+    if (!isRepeated) await target.keepPosition(event);
     yield { ...last, id: event.id, result };
   }
 }
@@ -76,16 +98,16 @@ export async function* followRitualEvents(
 const isAfter = (one: EventPosition, other: EventPosition): boolean =>
   one.block === other.block ? one.index > other.index : one.block > other.block;
 
-async function apply(datastore: Datastore, event: RitualEvent): Promise<EventResult> {
+async function apply(target: RitualEventTarget, event: RitualEvent): Promise<EventResult> {
   if (event.event === 'finalized') {
     const { id, timestamp, fragment } = event;
-    return (await datastore.storeFragment(id, timestamp, fragment)) ? 'stored' : 'unchanged';
+    return (await target.storeFragment(id, timestamp, fragment)) ? 'stored' : 'unchanged';
   }
   try {
-    await datastore.deleteFragment(event.id);
+    await target.deleteFragment(event.id);
     return 'revoked';
   } catch (error) {
-    if (error instanceof EvidenceError && error.code === 'RITUAL_NOT_FOUND') return 'absent';
+    if (error instanceof LatchkeyError && error.code === 'RITUAL_NOT_FOUND') return 'absent';
     throw error;
   }
 }

@@ -43,6 +43,7 @@ export {
   type AppliedEvent,
   type EventPosition,
   type EventResult,
+  eventTarget,
   followRitualEvents,
   parseRitualEvent,
   type RitualEvent,

@@ -103,7 +103,7 @@ describe('D20 latchkey decryptions serve, as a process', () => {
     expect((await other).status).toBe(503);
   }, 60_000);
 
-  it('D22 Rocket.toml of the original, unchanged; what has no effect is named', async () => {
+  it('D22 a Rocket.toml with the keys and tables of the original; what has no effect is named', async () => {
     const { path } = folder;
     const text = `[default]\naddress = "127.0.0.1"\nport = 0\nlog_level = "debug"\n`;
     await writeFile(

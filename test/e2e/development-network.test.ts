@@ -36,7 +36,7 @@ function startNetwork(temp: string) {
 }
 
 describe('the development network', { timeout: 600_000 }, () => {
-  it('prints one ready line with its servers, and leaves nothing behind when it is ended', async () => {
+  it('K9 nodes that start together are backed by each other; one ready line names them, and leaves nothing behind when it is ended', async () => {
     await using folder = await tempFolder();
     const network = startNetwork(folder.path);
     try {
@@ -50,7 +50,7 @@ describe('the development network', { timeout: 600_000 }, () => {
         quoteProvider: expect.stringMatching(/^http:/) as string,
         chain: expect.stringMatching(/^ws:/) as string,
       });
-      // Every server answers: the line comes when the network is formed, and not when it was started.
+      // Every server is backed: the line comes when the network is formed, and not when it was started.
       const { servers, root, configs, spareConfig } = ready as {
         readonly servers: readonly { readonly endpoint: string; readonly accountId: string }[];
         readonly root: string;
@@ -58,7 +58,10 @@ describe('the development network', { timeout: 600_000 }, () => {
         readonly spareConfig: string;
       };
       for (const { endpoint, accountId } of servers)
-        expect(await (await fetch(`${endpoint}/info`)).json()).toMatchObject({ accountId });
+        expect(await (await fetch(`${endpoint}/info`)).json()).toMatchObject({
+          accountId,
+          state: 'backed',
+        });
       expect([root, spareConfig, ...configs].every((path) => existsSync(path))).toBe(true);
     } finally {
       network.child.kill('SIGTERM');

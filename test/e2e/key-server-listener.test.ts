@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { toHex } from '../../src/bytes/hex.ts';
 import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
 import { type ListenAddress, type Listener, listen } from '../../src/http/listener.ts';
 import { type KeyServerWorld, keyServerWorld, memoryCollateral } from '../support/key-server-fixture.ts';
-import { ProtocolClient } from '../support/protocol-client.ts';
+import { type Attempt, clientAccount, ProtocolClient } from '../support/protocol-client.ts';
 
 let folder: string;
 let world: KeyServerWorld;
@@ -59,19 +60,33 @@ const head = (path: string, ...headers: string[]): string =>
   ].join('');
 
 describe('a key server on a real socket', () => {
-  it('K1 gives the same key twice', async () => {
+  it('K1 gives the same key for another challenge, and the same answer to the same request', async () => {
     const { url } = await serve();
     const client = new ProtocolClient(world);
-    const attempt = await client.prepare();
-    const send = () =>
-      fetch(`${url}/request-encryption-key`, {
+    const send = async ({ body }: Attempt) => {
+      const reply = await fetch(`${url}/request-encryption-key`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(attempt.body),
+        body: JSON.stringify(body),
       });
-    const replies = await Promise.all([send(), send(), send()]);
-    expect(replies.map(({ status }) => status)).toEqual([200, 200, 200]);
-    expect(new Set(await Promise.all(replies.map((reply) => reply.text()))).size).toBe(1);
+      const text = await reply.text();
+      return { status: reply.status, headers: reply.headers, text, json: JSON.parse(text) };
+    };
+    const [first, second] = [await client.prepare(), await client.prepare()];
+    const repeated = await Promise.all([send(first), send(first), send(first)]);
+    expect(repeated.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(new Set(repeated.map(({ text }) => text)).size).toBe(1);
+    // Another nonce and another ephemeral key: the server decides again, and does not repeat an answer.
+    expect(second.body['servers']).not.toEqual(first.body['servers']);
+    const other = await send(second);
+    const keys = [client.open(first, repeated[0] ?? other), client.open(second, other)].map(({ key }) =>
+      toHex(key.reveal()),
+    );
+    expect(other.text).not.toBe(repeated[0]?.text);
+    expect(keys[1]).toBe(keys[0]);
+    const stranger = new ProtocolClient(world, clientAccount(2));
+    const foreign = await stranger.prepare();
+    expect(toHex(stranger.open(foreign, await send(foreign)).key.reveal())).not.toBe(keys[0]);
   });
 
   it('refuses a body of one megabyte by its announced length, before it is sent', async () => {

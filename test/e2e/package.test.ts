@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { genericBytesBelow } from '../support/generic-bytes.ts';
 import { type InstalledPackage, installedPackage } from '../support/installed-package.ts';
 
 const run = promisify(execFile);
@@ -286,6 +287,13 @@ describe('the packed package', () => {
       expect(numbers).not.toContain(0);
     },
   );
+
+  it('has types that TypeScript 5.4 reads: Uint8Array and Buffer have no type arguments before 5.7', async () => {
+    const { exports } = await readPackageJson(installed);
+    // Written by this project: each entry has types.
+    const entries = Object.values(exports) as readonly { readonly types: string }[];
+    expect(await genericBytesBelow(entries.map(({ types }) => join(installed, types)))).toEqual([]);
+  });
 
   it('contains every import of the examples, with types', {
     timeout: 600_000,

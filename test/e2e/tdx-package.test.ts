@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
 import { type TamperLine, tamperLines } from '../../mock-tdx/tamper-kit.ts';
 import { bundleTdx, MAX_BUNDLE_BYTES } from '../../scripts/bundle-tdx.mjs';
+import { genericBytesBelow } from '../support/generic-bytes.ts';
 import { type InstalledPackage, installedPackage } from '../support/installed-package.ts';
 import { quoteBytes, upToDatePairs } from '../support/tdx-vectors.ts';
 import { haveVectors, vectorJson } from '../support/vectors.ts';
@@ -116,6 +117,35 @@ describe('the packed @latchkey/tdx', () => {
       expect(typeof failure === 'string' ? failure : '').toBe('');
     },
   );
+
+  it('has types that need neither the library dom nor those of Node.js', async () => {
+    // With every library checked, a name such as AbortSignal that is not there is an error.
+    const compilerOptions = {
+      ...{ module: 'nodenext', moduleResolution: 'nodenext', target: 'es2022', lib: ['es2022'] },
+      ...{ types: [], strict: true, exactOptionalPropertyTypes: true, noEmit: true },
+    };
+    const program = `import { getCollateral, parseQuote, verifyQuote } from '@latchkey/tdx';
+      const quote = parseQuote(new Uint8Array(4));
+      const collateral = await getCollateral(quote, { endpoints: ['https://pccs'], timeoutMs: 1 });
+      const verified: { readonly tcb: object } = verifyQuote(quote, { collateral, nowMs: 1 });
+      // @ts-expect-error: a text is no quote, so the types are there and are no \`any\`
+      parseQuote('quote');
+      export { verified };\n`;
+    await writeFile(join(project.path, 'bare.ts'), program);
+    await writeFile(
+      join(project.path, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['bare.ts'] }),
+    );
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const failure: unknown = await run(process.execPath, [tsc, '-p', project.path]).catch(
+      (error) => error.stdout,
+    );
+    expect(typeof failure === 'string' ? failure : '').toBe('');
+  });
+
+  it('has types that TypeScript 5.4 reads: Uint8Array and Buffer have no type arguments before 5.7', async () => {
+    expect(await genericBytesBelow([join(installed, 'dist/tdx.d.ts')])).toEqual([]);
+  });
 
   it('gives the verdicts of the tamper kit in Node.js', async () => {
     expect(await verdictsOf('@latchkey/tdx')).toEqual(expectedVerdicts());

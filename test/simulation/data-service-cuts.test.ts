@@ -262,9 +262,11 @@ const decryptionOperations: readonly ServiceOperation[] = [
 ];
 
 describe('data services on the simulated disk, the power cut at every step', () => {
-  for (const operation of [...ritualOperations, ...decryptionOperations]) {
-    it(operation.name, async () => {
-      expect(await cutAtEveryStep(operation)).toBeGreaterThan(9);
-    });
-  }
+  it.each(ritualOperations)('$name', async (operation) => {
+    expect(await cutAtEveryStep(operation)).toBeGreaterThan(9);
+  });
+
+  it.each(decryptionOperations)('$name', async (operation) => {
+    expect(await cutAtEveryStep(operation)).toBeGreaterThan(9);
+  });
 });

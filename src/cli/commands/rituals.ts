@@ -24,8 +24,11 @@ import {
   booleanArgument,
   type ConfigOption,
   configured,
+  configuredOrAgent,
   integerArgument,
+  type PlaceChoice,
   withDatastore,
+  withFragments,
 } from '../rituals/session.ts';
 import { print, processIo, readAll, type StoreIo } from '../store/io.ts';
 import { withPlace } from '../store/session.ts';
@@ -156,25 +159,27 @@ function addReadingCommands(parent: Command, io: StoreIo): void {
 }
 
 function addWritingCommands(parent: Command, io: StoreIo): void {
-  configured(parent, 'store <id> <timestamp>', 'store the fragment on stdin (raw bytes) for a ritual').action(
-    async (id: string, timestamp: string, options: ConfigOption) => {
-      const fragment = await readAll(io.stdin, MAX_FRAGMENT_BYTES);
-      if (fragment.length > MAX_FRAGMENT_BYTES) {
-        throw new EvidenceError('FIELD_INVALID', `a fragment has at most ${MAX_FRAGMENT_BYTES} bytes`);
-      }
-      await withDatastore(options, async (datastore) => {
-        const written = await datastore.storeFragment(
-          integerArgument(id, 'id'),
-          integerArgument(timestamp, 'timestamp'),
-          fragment,
-        );
-        await print(io.stdout, written ? 'stored\n' : 'there already\n');
-      });
-    },
-  );
-  configured(parent, 'revoke <id>', 'erase the fragment of a ritual by destroying its key').action(
-    async (id: string, options: ConfigOption) => {
-      await withDatastore(options, (datastore) => datastore.deleteFragment(integerArgument(id, 'id')));
+  configuredOrAgent(
+    parent,
+    'store <id> <timestamp>',
+    'store the fragment on stdin (raw bytes) for a ritual',
+  ).action(async (id: string, timestamp: string, options: PlaceChoice) => {
+    const fragment = await readAll(io.stdin, MAX_FRAGMENT_BYTES);
+    if (fragment.length > MAX_FRAGMENT_BYTES) {
+      throw new EvidenceError('FIELD_INVALID', `a fragment has at most ${MAX_FRAGMENT_BYTES} bytes`);
+    }
+    await withFragments(options, async (target) => {
+      const written = await target.storeFragment(
+        integerArgument(id, 'id'),
+        integerArgument(timestamp, 'timestamp'),
+        fragment,
+      );
+      await print(io.stdout, written ? 'stored\n' : 'there already\n');
+    });
+  });
+  configuredOrAgent(parent, 'revoke <id>', 'erase the fragment of a ritual by destroying its key').action(
+    async (id: string, options: PlaceChoice) => {
+      await withFragments(options, (target) => target.deleteFragment(integerArgument(id, 'id')));
       await print(io.stdout, 'erased\n');
     },
   );

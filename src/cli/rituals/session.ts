@@ -2,7 +2,9 @@ import type { Command } from 'commander';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { RitualConditions } from '../../rituals/conditions.ts';
 import { Datastore } from '../../rituals/datastore.ts';
+import { eventTarget, type RitualEventTarget } from '../../rituals/ritual-events.ts';
 import { withStore } from '../store/session.ts';
+import { agentTarget } from './agent-target.ts';
 import { readRitualsConfigFile } from './config-file.ts';
 
 /** The option that all ritual commands share. */
@@ -29,6 +31,37 @@ export async function withDatastore<T>(
       requireConditions: config.conditions.required,
     });
     return task(await Datastore.initialize(store, { authorize }), conditions);
+  });
+}
+
+/** Options of the commands that work on a store of their own, or on that of a running node. */
+export interface PlaceChoice {
+  readonly config?: string;
+  /** Path of the agent's socket. */
+  readonly agent?: string;
+}
+
+/** Starts a command that takes {@link PlaceChoice}. */
+export const configuredOrAgent = (parent: Command, usage: string, description: string): Command =>
+  parent
+    .command(usage)
+    .description(description)
+    .option('--config <file>', 'configuration file of a store of your own')
+    .option('--agent <socket>', "socket of a running node's agent: the rituals of its store");
+
+/**
+ * Runs a task on the fragments that the options name.
+ * @throws EvidenceError FIELD_INVALID unless there is one of the two.
+ */
+export async function withFragments(
+  { config, agent }: PlaceChoice,
+  task: (target: RitualEventTarget) => Promise<void>,
+): Promise<void> {
+  if (config !== undefined && agent === undefined)
+    return withDatastore({ config }, (datastore) => task(eventTarget(datastore)));
+  if (config === undefined && agent !== undefined) return task(agentTarget(agent));
+  throw new EvidenceError('FIELD_INVALID', 'give either --config FILE or --agent SOCKET', {
+    field: 'config',
   });
 }
 

@@ -17,7 +17,7 @@ export const FRAME_MAC_BYTES = 32;
  */
 export const MAX_FRAME_BYTES = 256 * 1024 * 1024;
 /** First four bytes of a frame. */
-export const FRAME_MAGIC = Buffer.from('LKf1');
+export const FRAME_MAGIC: Uint8Array = Buffer.from('LKf1');
 const STORE_TAG_BYTES = 8;
 const LENGTH_PREFIX_BYTES = 4;
 

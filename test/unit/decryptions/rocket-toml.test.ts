@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseByteSize } from '../../../src/decryptions/byte-size.ts';
 import { loadRocketConfig } from '../../../src/decryptions/decryptions-config.ts';
 
-/** The file of the original service, as its users have it. */
+/** The keys, tables and values of the original's file, with a folder for each profile. */
 const ORIGINAL = `
 [default]
 address = "0.0.0.0"
@@ -33,7 +33,7 @@ const failure = (text: string) => {
 };
 
 describe("D22 Rocket.toml of the original's users", () => {
-  it('D22 is read unchanged, in each of its profiles', () => {
+  it('D22 is read in each of its profiles', () => {
     const { config, ignored } = load(ORIGINAL);
     expect(config).toMatchObject({
       ...{ address: '0.0.0.0', port: 8001, maxExpectedOracleDelayMs: 7000 },

@@ -41,7 +41,7 @@ describe('the outline of a backup', () => {
       expect(follow(backup, piece).storeId).toEqual(storeId);
   });
 
-  it('detects a backup that ended too early, also between two chunks', () => {
+  it('V9 detects a backup that ended too early, also between two chunks', () => {
     const small = Array.from({ length: 200 }, (_, index) => index);
     const cuts = [...small, ...borders.flatMap((end) => [end - 1, end, end + 1, end + 5])];
     const early = cuts.filter((cut) => cut < backup.length);
@@ -53,7 +53,7 @@ describe('the outline of a backup', () => {
       ).toBe('STORE_BACKUP_TRUNCATED');
   });
 
-  it('refuses other data, bytes after the end, and impossible chunk lengths', () => {
+  it('V9 refuses other data, bytes after the end, and impossible chunk lengths', () => {
     expect(codeOf(() => follow(new Uint8Array(500)))).toBe('STORE_BACKUP_INVALID');
     expect(codeOf(() => follow(new Uint8Array(Buffer.concat([backup, Buffer.of(0)]))))).toBe(
       'STORE_BACKUP_INVALID',

@@ -222,7 +222,7 @@ describe('backup and restore', () => {
     await store.close();
   });
 
-  it('refuse a wrong key, any edit, any truncation, a wrong version and a non-empty folder', async () => {
+  it('V9 refuse a wrong key, any edit, any truncation, a wrong version and a non-empty folder', async () => {
     const { disk: origin, store } = await filled();
     const backup = await backedUp(store);
     await store.close();
