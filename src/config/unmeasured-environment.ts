@@ -10,21 +10,48 @@ const refusedVariables: Readonly<Record<string, string>> = {
   'LD_*': 'loads code into the process, or libraries from other folders',
   GCONV_PATH: 'loads code into the process',
   GLIBC_TUNABLES: 'changes the memory allocator and the loader',
+  'MALLOC_*': 'changes the memory allocator, or writes what it does into files',
+  LOCPATH: 'replaces the tables of the C library',
+  NLSPATH: 'replaces the tables of the C library',
+  TZDIR: 'replaces the tables of the C library',
+  'ICU_*': 'replaces tables of characters and time zones',
   'OPENSSL_*': 'loads code into OpenSSL, or changes its configuration',
   SSL_CERT_FILE: 'replaces the certificate authorities',
   SSL_CERT_DIR: 'replaces the certificate authorities',
+  CTLOG_FILE: 'replaces the logs of certificates',
   SSLKEYLOGFILE: 'writes the keys of TLS connections into a file',
   HOSTALIASES: 'changes where names of hosts lead',
   LOCALDOMAIN: 'changes where names of hosts lead',
   RES_OPTIONS: 'changes where names of hosts lead',
+  'RESOLV_*': 'changes where names of hosts lead',
+  CARES_HOSTS: 'changes where names of hosts lead',
 };
 
-/** Set by containers and shells, and read by nothing on which security depends. */
-const harmless = new Set(['NODE_ENV', 'NODE_VERSION', 'NODE_NO_WARNINGS']);
+/** Set by containers, shells and operators, and read by nothing on which security depends. */
+const harmless = new Set(['NODE_ENV', 'NODE_VERSION', 'NODE_NO_WARNINGS', 'MALLOC_ARENA_MAX']);
 
-/** Flags of Node that load code, open the debugger, or change TLS; `latchkey` itself needs none. */
-const refusedFlags =
-  /^(-r|-e|-p|--(inspect.*|require|import|loader|experimental-loader|eval|print|env-file.*|tls-.*|use-openssl-ca|openssl-.*|insecure-.*))(=|$)/;
+/**
+ * The flags of Node that a service may have: sizes of its memory, and what it prints. Every other one is refused, because
+ * each release of Node adds some, and V8 has hundreds: they load code, open the debugger, write the memory into a file.
+ */
+const allowedFlags: readonly string[] = [
+  '--max-old-space-size',
+  '--max-old-space-size-percentage',
+  '--max-semi-space-size',
+  '--stack-trace-limit',
+  '--enable-source-maps',
+  '--disable-warning',
+  '--no-warnings',
+  '--no-deprecation',
+  '--dns-result-order',
+];
+
+/** The name as it was given. */
+const nameOf = (flag: string): string => flag.split('=', 1)[0] ?? flag;
+
+/** Node reads `_` within a name as `-`. Arguments without `-` at the beginning are values of the flag before them. */
+const isRefused = (flag: string): boolean =>
+  flag.startsWith('-') && !allowedFlags.includes(nameOf(flag).replaceAll('_', '-'));
 
 /** An input that the trust hash does not cover and that changes the process. */
 export interface UnmeasuredInput {
@@ -46,11 +73,8 @@ export function unmeasuredInputs(
     return rule === undefined ? [] : [{ name, effect: refusedVariables[rule] ?? '' }];
   });
   const given = flags
-    .filter((flag) => refusedFlags.test(flag))
-    .map((flag) => ({
-      name: flag.split('=', 1)[0] ?? flag,
-      effect: 'loads code, opens the debugger, or changes TLS',
-    }));
+    .filter(isRefused)
+    .map((flag) => ({ name: nameOf(flag), effect: 'changes how Node runs' }));
   return [...variables, ...given];
 }
 
@@ -68,6 +92,6 @@ export function refuseUnmeasuredInputs(
   const text = found.map(({ name, effect }) => `${name} (${effect})`).join(', ');
   throw new RefusalError('ENVIRONMENT_REFUSED', `not covered by the trust hash: ${text}`, {
     field: first.name,
-    hint: 'remove them from the service; they are allowed only with --insecure-trust-root, for development',
+    hint: `remove them from the service; flags of Node that are allowed: ${allowedFlags.join(', ')}. Others only with --insecure-trust-root, for development`,
   });
 }

@@ -120,6 +120,18 @@ describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
     }
   });
 
+  it('serve refuses flags of Node in each spelling, and starts with those that a service may have', async () => {
+    const config = write('flags.yaml', 'nonsense: true');
+    const env = { PATH: process.env['PATH'] ?? '' };
+    const started = (...flags: readonly string[]) =>
+      run(process.execPath, [...flags, builtCli, 'serve', '--config', config], { env }).catch(
+        (error: { stderr: string }) => error,
+      );
+    for (const flag of ['--heapsnapshot_signal=SIGUSR2', '--tls_keylog=/dev/null', '--conditions=evil'])
+      expect((await started(flag)).stderr, flag).toContain('ENVIRONMENT_REFUSED');
+    expect((await started('--max_old_space_size=512', '--no-warnings')).stderr).toContain('CONFIG_INVALID');
+  });
+
   it('doctor lists every problem and every input, as text and as JSON', async () => {
     const config = write('doctor.yaml', filled);
     const env = { PATH: process.env['PATH'] ?? '', NODE_NO_WARNINGS: '1', NODE_DEBUG: 'x' };
