@@ -2,7 +2,8 @@
 //   npm run mutate -- ROOM [--again | --report] [--only N [--seed S]] [--in FILE,FILE] [--tests FILTER,FILTER]
 //   npm run mutate -- --sample N [--seed S]
 // Outcomes are kept in test/mutations/ROOM.txt, so that a run that was stopped goes on where it ended; a mutation is tried
-// again when its file changes. Survivors are listed in docs/mutations/ROOM.md, where each gets a reason by hand.
+// again when its file changes. Survivors are listed in docs/mutations/ROOM.md, where each gets a reason by
+// hand, which stays while it waits to be tried again.
 // --again tries survivors once more, for tests that came since. --report tries nothing more and writes the page from what
 // is known. --only N tries N of those that are open, drawn by the seed: for rooms that take hours. --in tries those of files
 // whose paths contain one of the texts, in this order. --tests runs fewer tests than the room has; then only what they notice

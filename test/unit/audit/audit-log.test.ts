@@ -293,9 +293,13 @@ describe('audit log on the disk of an enemy', () => {
     const log = await AuditLog.open(parts, () => undefined);
     broken.read = false;
     const [early, late] = [log.read(), log.read()];
+    const bothWait = async () => {
+      while (held.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    };
     // First the record of what was removed, then the last entry.
+    await bothWait();
     for (const letGo of held.splice(0)) letGo();
-    while (held.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    await bothWait();
     held.shift()?.();
     await early;
     await log.append('drain.started', {});
