@@ -35,8 +35,8 @@ export interface FileParts {
 
 /** Makes manifests and defects in them, without the code that verifies them. */
 export class FleetBench {
-  readonly network = named('network');
-  readonly authorityId = named('authority', 16);
+  readonly network: Uint8Array = named('network');
+  readonly authorityId: Uint8Array = named('authority', 16);
   readonly issuedAtMs = Date.UTC(2026, 10, 21);
   readonly section = {
     id: toPrefixedHex(this.authorityId),

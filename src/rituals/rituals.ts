@@ -47,6 +47,7 @@ export {
   followRitualEvents,
   parseRitualEvent,
   type RitualEvent,
+  type RitualEventTarget,
   ritualEventsPosition,
 } from './ritual-events.ts';
 export type { Transaction, WritableRecord } from './transaction.ts';

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { getCollateral } from '../../src/collateral/get-collateral.ts';
 import { insecureTrustRoot, parseBase64Quote, QuoteVerifier } from '../../src/tdx.ts';
+import { genericBytesBelow } from '../support/generic-bytes.ts';
 import { type InstalledPackage, installedPackage } from '../support/installed-package.ts';
 
 const run = promisify(execFile);
@@ -51,6 +52,10 @@ describe('the packed mock-tdx', () => {
       child.kill();
       await once(child, 'close');
     }
+  });
+
+  it('has types that TypeScript 5.4 reads: Uint8Array and Buffer have no type arguments before 5.7', async () => {
+    expect(await genericBytesBelow([join(installed, 'dist/mock-tdx/mock-tdx.d.ts')])).toEqual([]);
   });
 
   it('is a library too, with types', async () => {

@@ -124,10 +124,10 @@ describe('the packed @latchkey/tdx', () => {
       ...{ module: 'nodenext', moduleResolution: 'nodenext', target: 'es2022', lib: ['es2022'] },
       ...{ types: [], strict: true, exactOptionalPropertyTypes: true, noEmit: true },
     };
-    const program = `import { getCollateral, parseQuote, verifyQuote } from '@latchkey/tdx';
+    const program = `import { getCollateral, parseQuote, type VerifiedQuote, verifyQuote } from '@latchkey/tdx';
       const quote = parseQuote(new Uint8Array(4));
       const collateral = await getCollateral(quote, { endpoints: ['https://pccs'], timeoutMs: 1 });
-      const verified: { readonly tcb: object } = verifyQuote(quote, { collateral, nowMs: 1 });
+      const verified: VerifiedQuote = verifyQuote(quote, { collateral, nowMs: 1 });
       // @ts-expect-error: a text is no quote, so the types are there and are no \`any\`
       parseQuote('quote');
       export { verified };\n`;

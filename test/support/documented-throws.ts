@@ -14,7 +14,8 @@ const parse = (file: string): ts.SourceFile =>
 
 /** The file of a relative import; `undefined` for another package. */
 function fileOf(specifier: ts.Expression | undefined, importer: string): string | undefined {
-  if (specifier === undefined || !ts.isStringLiteral(specifier) || !specifier.text.startsWith('.')) return;
+  if (specifier === undefined || !ts.isStringLiteral(specifier) || !specifier.text.startsWith('.'))
+    return undefined;
   const file = join(dirname(importer), specifier.text);
   return existsSync(file) ? file : undefined;
 }
