@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         other => return Err(format!("the first boot was not told that it is replaced: {other:?}").into()),
     }
 
-    let stolen = [ask(&servers[0], wishes[0].slot_id, Some(random()))];
+    let stolen = [ask(&servers[0], wishes[0].slot_id, Some(random::<32>().into()))];
     match &obtain(&client, Intent::Recover, &stolen, quote)?[0] {
         Err(Error::Refused { code, .. }) => println!("a wrong proof is refused: {code}"),
         other => return Err(format!("a wrong proof got {other:?}").into()),

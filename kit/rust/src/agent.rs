@@ -174,9 +174,10 @@ impl Agent {
         let (sender, receiver) = mpsc::channel();
         let socket = self.socket.clone();
         thread::Builder::new().spawn(move || {
-            let _waiting = waiting;
+            let connected = UnixStream::connect(socket);
+            drop(waiting);
             // Nobody listens any more when the connection was given up.
-            let _ = sender.send(UnixStream::connect(socket));
+            let _ = sender.send(connected);
         })?;
         receiver.recv_timeout(left(end)?).unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
     }
@@ -203,10 +204,11 @@ impl Drop for Connecting {
 
 /// The time until `end`, or an error after it.
 fn left(end: Instant) -> std::io::Result<Duration> {
-    match end.saturating_duration_since(Instant::now()) {
-        Duration::ZERO => Err(ErrorKind::TimedOut.into()),
-        left => Ok(left),
+    let left = end.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(ErrorKind::TimedOut.into());
     }
+    Ok(left)
 }
 
 /// Status and content of an answer. The content must be as long as the head says: a connection that broke off is no answer.

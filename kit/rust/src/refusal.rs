@@ -38,7 +38,7 @@ fn shown(problem: &Value, name: &str) -> Option<String> {
 /// A whole number of units; not the date that Retry-After may be.
 fn wait(text: &str, unit: fn(u64) -> Duration) -> Option<Duration> {
     let is_number = !text.is_empty() && text.bytes().all(|letter| letter.is_ascii_digit());
-    is_number.then(|| text.parse().map_or(LONGEST, unit).min(LONGEST))
+    is_number.then(|| text.parse::<u64>().map_or(LONGEST, unit).min(LONGEST))
 }
 
 #[cfg(test)]
@@ -75,10 +75,12 @@ mod tests {
 
     #[test]
     fn waits_are_bounded() {
-        let after = |problem: &Value, header| match refusal(503, problem, header) {
-            Error::Refused { retry_after, .. } => retry_after,
-            other => panic!("{other}"),
-        };
+        fn after(problem: &Value, header: Option<&str>) -> Option<Duration> {
+            match refusal(503, problem, header) {
+                Error::Refused { retry_after, .. } => retry_after,
+                other => panic!("{other}"),
+            }
+        }
         let plain = json!({ "code": "A" });
         assert_eq!(after(&json!({ "code": "A", "retryAfterMs": 1500 }), Some("7")), Some(Duration::from_millis(1500)));
         for header in ["-1", "+1", "tomorrow", "1e9", ""] {

@@ -1,6 +1,6 @@
 use crate::answer::request_mac;
-use crate::refusal::refusal;
 use crate::bytes::{account, array_of_hex, base64_of, random, to_hex, Fields};
+use crate::refusal::refusal;
 use crate::{broken, check_answer_mac, derive, lineage_id_of, lineage_key_of, EphemeralKey, Error, Grant};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::XChaCha20Poly1305;
