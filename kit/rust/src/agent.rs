@@ -1,5 +1,6 @@
 //! The local agent of `latchkey serve`, on its Unix socket (`openapi-agent.json`).
 use crate::bytes::{base64_of, to_base64, Fields};
+use crate::refusal::refusal;
 use crate::{broken, Error};
 use serde_json::{json, Value};
 use std::io::{ErrorKind, Read, Write};
@@ -127,10 +128,10 @@ impl Agent {
         let answer = self.exchange(&[head.as_bytes(), text.as_bytes()])?;
         let (status, content) = split(&answer)?;
         let value: Value = serde_json::from_slice(content).or_else(|_| broken("the answer is no JSON"))?;
-        match (status, value.get("code").and_then(Value::as_str)) {
-            (200, _) => Ok(value),
-            (status, Some(code)) => Err(Error::Refused { status, code: code.into() }),
-            (status, None) => broken(format!("status {status} without a problem document")),
+        match status {
+            200 => Ok(value),
+            // The agent says when in the problem document, too.
+            status => Err(refusal(status, &value, None)),
         }
     }
 

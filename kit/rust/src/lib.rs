@@ -10,6 +10,7 @@ mod answer;
 mod bytes;
 mod hpke_auth;
 mod obtain;
+mod refusal;
 mod server;
 
 #[cfg(unix)]
@@ -23,6 +24,7 @@ pub use server::{has_reserved, shows, Boot, Closing, Head, Server, Update};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 /// What can go wrong with one server.
 #[derive(Debug)]
@@ -35,6 +37,14 @@ pub enum Error {
         status: u16,
         /// Stable code; match on it.
         code: String,
+        /// For people: at most 300 characters, without control characters; so are `field` and `hint`.
+        detail: String,
+        /// What of the request is wrong.
+        field: Option<String>,
+        /// What to do.
+        hint: Option<String>,
+        /// How long to wait, at most a day.
+        retry_after: Option<Duration>,
     },
     /// The server, the agent or the source of quotes cannot be reached.
     Unreachable(String),
@@ -46,7 +56,7 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Error::Protocol(reason) => write!(f, "not the protocol: {reason}"),
-            Error::Refused { status, code } => write!(f, "refused: {status} {code}"),
+            Error::Refused { status, code, detail, .. } => write!(f, "refused: {status} {code} {detail}"),
             Error::Unreachable(reason) => write!(f, "unreachable: {reason}"),
             Error::Replaced(reason) => write!(f, "replaced: {reason}"),
         }

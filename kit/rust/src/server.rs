@@ -1,5 +1,6 @@
 use crate::answer::request_mac;
 use crate::bytes::{account, array_of_hex, base64_of, random, to_hex, Fields};
+use crate::refusal::refusal;
 use crate::{broken, check_answer_mac, derive, lineage_id_of, lineage_key_of, EphemeralKey, Error, Grant};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::XChaCha20Poly1305;
@@ -44,11 +45,8 @@ impl Server {
             Ok(answer) if answer.status() == 200 => read_json(answer),
             Ok(answer) => broken(format!("status {} is none of the protocol", answer.status())),
             Err(ureq::Error::Status(status, answer)) => {
-                let problem = read_json(answer)?;
-                match problem.get("code").and_then(Value::as_str) {
-                    Some(code) => Err(Error::Refused { status, code: code.into() }),
-                    None => broken(format!("status {status} without a problem document")),
-                }
+                let retry_after = answer.header("retry-after").map(str::to_owned);
+                Err(refusal(status, &read_json(answer)?, retry_after.as_deref()))
             }
             Err(error) => Err(Error::Unreachable(error.to_string())),
         }

@@ -65,7 +65,7 @@ fn answers() {
     let without_length = format!("HTTP/1.0 200 OK\r\n\r\n{GOOD}").into_bytes();
     assert_eq!(fragment_of("without-length", without_length).unwrap(), [1, 2, 3]);
     let refused = fragment_of("refused", http("404 Not Found", r#"{"code":"RITUAL_NOT_FOUND"}"#));
-    assert!(matches!(refused, Err(Error::Refused { status: 404, code }) if code == "RITUAL_NOT_FOUND"));
+    assert!(matches!(refused, Err(Error::Refused { status: 404, code, .. }) if code == "RITUAL_NOT_FOUND"));
 }
 
 #[test]
