@@ -6,17 +6,25 @@ use serde_json::{json, Value};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{mpsc, Arc};
+use std::thread;
 use std::time::{Duration, Instant};
 use zeroize::{Zeroize, Zeroizing};
 
 /// A value of 16 MiB in base64, and what is around it.
 const MAX_ANSWER_BYTES: usize = 24 * 1024 * 1024;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Threads that wait in `connect` at once.
+const MAX_CONNECTING: usize = 8;
+/// The kernel takes a piece of this size at once, so that one timeout bounds it.
+const WRITE_BYTES: usize = 16 * 1024;
 
 /// The agent of a Latchkey in the same TD. Whoever may open its socket has all its rights.
 pub struct Agent {
     socket: PathBuf,
     timeout: Duration,
+    connecting: Arc<AtomicUsize>,
 }
 
 /// A node's fragment of one ritual. It is wiped when it is dropped, and does not print.
@@ -46,9 +54,9 @@ pub struct DecryptionInputs {
 }
 
 impl Agent {
-    /// Does not connect yet; `timeout` bounds each answer as a whole.
+    /// Does not connect yet; `timeout` bounds each exchange as a whole.
     pub fn new(socket: impl AsRef<Path>, timeout: Duration) -> Self {
-        Agent { socket: socket.as_ref().into(), timeout }
+        Agent { socket: socket.as_ref().into(), timeout, connecting: Arc::default() }
     }
 
     /// The state of the node.
@@ -138,19 +146,15 @@ impl Agent {
     fn exchange(&self, request: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let failed = |error: std::io::Error| Error::Unreachable(format!("{}: {error}", self.socket.display()));
         let end = Instant::now() + self.timeout;
-        let mut stream = UnixStream::connect(&self.socket).map_err(failed)?;
-        stream.set_write_timeout(Some(self.timeout)).map_err(failed)?;
-        for part in request {
-            stream.write_all(part).map_err(failed)?;
+        let mut stream = self.connect(end).map_err(failed)?;
+        for piece in request.iter().flat_map(|part| part.chunks(WRITE_BYTES)) {
+            stream.set_write_timeout(Some(left(end).map_err(failed)?)).map_err(failed)?;
+            stream.write_all(piece).map_err(failed)?;
         }
         let mut answer = Zeroizing::new(Vec::new());
         let mut part = Zeroizing::new(vec![0; 64 * 1024]);
         loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(failed(ErrorKind::TimedOut.into()));
-            }
-            stream.set_read_timeout(Some(left)).map_err(failed)?;
+            stream.set_read_timeout(Some(left(end).map_err(failed)?)).map_err(failed)?;
             match stream.read(&mut part).map_err(failed)? {
                 0 => return Ok(answer),
                 length => answer.extend_from_slice(&part[..length]),
@@ -160,6 +164,51 @@ impl Agent {
             }
         }
     }
+}
+
+impl Agent {
+    /// Connects in a thread of its own: the standard library waits without a bound while the queue of the socket is full.
+    /// A thread that is given up ends when the agent takes its connection, or ends itself.
+    fn connect(&self, end: Instant) -> std::io::Result<UnixStream> {
+        let waiting = Connecting::new(&self.connecting)?;
+        let (sender, receiver) = mpsc::channel();
+        let socket = self.socket.clone();
+        thread::Builder::new().spawn(move || {
+            let connected = UnixStream::connect(socket);
+            drop(waiting);
+            // Nobody listens any more when the connection was given up.
+            let _ = sender.send(connected);
+        })?;
+        receiver.recv_timeout(left(end)?).unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+    }
+}
+
+/// One thread in `connect`.
+struct Connecting(Arc<AtomicUsize>);
+
+impl Connecting {
+    fn new(count: &Arc<AtomicUsize>) -> std::io::Result<Self> {
+        let one = Connecting(count.clone());
+        match count.fetch_add(1, Ordering::SeqCst) {
+            others if others < MAX_CONNECTING => Ok(one),
+            _ => Err(std::io::Error::other("the agent takes no connection")),
+        }
+    }
+}
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The time until `end`, or an error after it.
+fn left(end: Instant) -> std::io::Result<Duration> {
+    let left = end.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(ErrorKind::TimedOut.into());
+    }
+    Ok(left)
 }
 
 /// Status and content of an answer. The content must be as long as the head says: a connection that broke off is no answer.

@@ -113,6 +113,54 @@ fn an_answer_that_does_not_end_is_given_up() {
     std::fs::remove_file(&socket).unwrap();
 }
 
+/// What an exchange ends with, after at most ten times its timeout.
+fn end_of(agent: Agent, value: Vec<u8>) -> Result<(), Error> {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(agent.put("names", "name", &value)));
+    receiver.recv_timeout(Duration::from_secs(20)).expect("the exchange does not end")
+}
+
+#[test]
+fn an_agent_whose_queue_is_full_is_given_up() {
+    let socket = std::env::temp_dir().join(format!("latchkey-{}-full.sock", std::process::id()));
+    let _ = std::fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).unwrap();
+    // Connections that nobody takes, until no more fit. They wait there also when the other end is closed.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let path = socket.clone();
+    std::thread::spawn(move || while sender.send(std::os::unix::net::UnixStream::connect(&path).map(drop)).is_ok() {});
+    while let Ok(one) = receiver.recv_timeout(Duration::from_secs(5)) {
+        one.unwrap();
+    }
+    for _ in 0..20 {
+        let result = end_of(Agent::new(&socket, Duration::from_millis(100)), vec![]);
+        assert!(matches!(result, Err(Error::Unreachable(_))), "{result:?}");
+    }
+    let agent = std::sync::Arc::new(Agent::new(&socket, Duration::from_millis(50)));
+    let refused = (0..20).filter_map(|_| agent.status().err()).filter(|error| error.to_string().contains("takes no"));
+    assert_eq!(refused.count(), 12, "threads that wait are bounded");
+    drop(listener);
+    std::fs::remove_file(&socket).unwrap();
+}
+
+#[test]
+fn an_agent_that_reads_slowly_is_given_up() {
+    let socket = std::env::temp_dir().join(format!("latchkey-{}-reads.sock", std::process::id()));
+    let _ = std::fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut part = vec![0; 64 * 1024];
+        // Something is always taken, so that a bound on one write alone would not end for minutes.
+        while stream.read(&mut part).is_ok_and(|length| length > 0) {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    let result = end_of(Agent::new(&socket, Duration::from_secs(1)), vec![7; 12_000_000]);
+    assert!(matches!(result, Err(Error::Unreachable(_))), "{result:?}");
+    std::fs::remove_file(&socket).unwrap();
+}
+
 #[test]
 fn a_running_agent() {
     let Ok(socket) = std::env::var("LATCHKEY_AGENT") else {
