@@ -129,7 +129,7 @@ fn ask(
         }
     }
     let token = |known: &Known| match (intent, &known.grant) {
-        (Intent::Recover, Some(grant)) => grant.recovery_token.as_ref().map(|token| **token),
+        (Intent::Recover, Some(grant)) => grant.recovery_token.clone(),
         _ => None,
     };
     let wishes: Vec<Wish> = left

@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} keys created and linked", grants.len());
 
     // After a restart: slot ids and tokens are in the node's keyslot file, the tokens sealed.
-    let token = |grant: &Grant| grant.recovery_token.as_ref().map(|token| **token);
+    let token = |grant: &Grant| grant.recovery_token.clone();
     let again: Vec<Wish> =
         wishes.iter().zip(&grants).map(|(wish, grant)| ask(wish.server, wish.slot_id, token(grant))).collect();
     let back = obtain(&client, Intent::Recover, &again, quote)?.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         other => return Err(format!("the first boot was not told that it is replaced: {other:?}").into()),
     }
 
-    let stolen = [ask(&servers[0], wishes[0].slot_id, Some(random()))];
+    let stolen = [ask(&servers[0], wishes[0].slot_id, Some(random::<32>().into()))];
     match &obtain(&client, Intent::Recover, &stolen, quote)?[0] {
         Err(Error::Refused { code, .. }) => println!("a wrong proof is refused: {code}"),
         other => return Err(format!("a wrong proof got {other:?}").into()),

@@ -28,15 +28,25 @@ impl std::fmt::Debug for Grant {
 }
 
 impl Grant {
-    /// Reads the plaintext of an answer, and wipes it.
+    /// Reads the plaintext of an answer, and wipes it and what was read of it.
     pub(crate) fn read(mut plaintext: Vec<u8>) -> Result<Self, Error> {
         let parsed: Result<Value, _> = serde_json::from_slice(&plaintext);
         plaintext.zeroize();
-        let Ok(value) = parsed else {
+        let Ok(mut value) = parsed else {
             return broken("the sealed text is no JSON");
         };
+        let grant = Grant::of(&value);
+        for name in ["key", "recoveryToken"] {
+            if let Some(Value::String(text)) = value.get_mut(name) {
+                text.zeroize();
+            }
+        }
+        grant
+    }
+
+    fn of(value: &Value) -> Result<Self, Error> {
         let required = ["key", "keyId", "created", "createdAtMs", "serverTimeMs", "finalized"];
-        let fields = Fields::of(&value, &required, &["recoveryToken", "lineage", "extensions"])?;
+        let fields = Fields::of(value, &required, &["recoveryToken", "lineage", "extensions"])?;
         fields.integer("createdAtMs")?;
         let block = Fields::of(&value["finalized"], &["number", "hash"], &[])?;
         block.integer("number")?;
@@ -143,7 +153,7 @@ pub fn check_answer_mac(route: &str, key: &[u8], request_mac: &[u8], answer: &Va
     content.extend(lineage_bytes(fields.get("lineage"))?);
     content.extend(extension_bytes(fields.get("extensions"))?);
     let mac_key = derive(key, format!("latchkey/v1/{route}/response").as_bytes());
-    let mut mac = Hmac::<Sha256>::new_from_slice(&mac_key).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&*mac_key).expect("HMAC takes a key of any length");
     mac.update(request_mac);
     mac.update(&content);
     mac.verify_slice(&fields.bytes::<32>("mac")?).or_else(|_| broken("the MAC of the answer is wrong"))
@@ -151,7 +161,7 @@ pub fn check_answer_mac(route: &str, key: &[u8], request_mac: &[u8], answer: &Va
 
 /// MAC of a request.
 pub(crate) fn request_mac(route: &str, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    hmac_sha256(&derive(key, format!("latchkey/v1/{route}/request").as_bytes()), parts)
+    hmac_sha256(&*derive(key, format!("latchkey/v1/{route}/request").as_bytes()), parts)
 }
 
 #[cfg(test)]

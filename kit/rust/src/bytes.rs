@@ -17,10 +17,12 @@ pub fn random<const N: usize>() -> [u8; N] {
 
 /// `0x` and exactly N bytes.
 pub fn array_of_hex<const N: usize>(text: &str) -> Result<[u8; N], Error> {
-    let bytes = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
-    match bytes.and_then(|bytes| bytes.try_into().ok()) {
-        Some(array) => Ok(array),
-        None => broken(format!("a value must be {N} bytes of 0x hex")),
+    // Into the array itself: a secret leaves nothing on the heap.
+    let mut array = [0; N];
+    let digits = text.strip_prefix("0x").unwrap_or_default();
+    match hex::decode_to_slice(digits, &mut array) {
+        Ok(()) if text.starts_with("0x") => Ok(array),
+        _ => broken(format!("a value must be {N} bytes of 0x hex")),
     }
 }
 

@@ -1,7 +1,11 @@
 //! Client of Latchkey's key protocol, version 1 (`docs/protocol.md`).
 //!
 //! [`obtain`] is the whole exchange with up to 16 servers; [`Server`] has the routes with a MAC; [`Agent`] is the agent of
-//! a Latchkey in the same TD. Keys are wiped when they are dropped.
+//! a Latchkey in the same TD.
+//!
+//! Keys, recovery tokens, keys derived from them, ephemeral secrets, fragments and values are wiped when they are dropped.
+//! Not wiped is what neither this crate nor its caller can reach: copies that a move leaves behind, the inner state of
+//! hash functions and ciphers, and buffers of serde_json.
 #![deny(missing_docs)]
 
 #[cfg(unix)]
@@ -25,6 +29,7 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// What can go wrong with one server.
 #[derive(Debug)]
@@ -77,14 +82,14 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// HKDF-SHA-256 with the empty salt, 32 bytes.
-pub fn derive(key: &[u8], info: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    Hkdf::<Sha256>::new(None, key).expand(info, &mut out).expect("32 bytes are a valid length");
+pub fn derive(key: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut out = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, key).expand(info, out.as_mut()).expect("32 bytes are a valid length");
     out
 }
 
 /// What one server knows of the client's store.
-pub fn lineage_key_of(lineage_secret: &[u8; 32], server: &[u8; 32]) -> [u8; 32] {
+pub fn lineage_key_of(lineage_secret: &[u8; 32], server: &[u8; 32]) -> Zeroizing<[u8; 32]> {
     derive(lineage_secret, &[b"latchkey/v1/lineage", server.as_slice()].concat())
 }
 
@@ -111,7 +116,7 @@ pub fn reserved_boot(lineage_secret: &[u8; 32], number: u64, boot: &[u8; 8]) -> 
 /// The digest to deposit: the first 16 bytes of the log's own digest, and their mark.
 pub fn marked_head(lineage_secret: &[u8; 32], boot: Boot, sequence: u64, log_digest: &[u8; 16]) -> Head {
     let key = derive(lineage_secret, b"latchkey/v1/mark/head");
-    let mark = hmac_sha256(&key, &[&boot.0.to_be_bytes(), &boot.1, &sequence.to_be_bytes(), log_digest]);
+    let mark = hmac_sha256(&*key, &[&boot.0.to_be_bytes(), &boot.1, &sequence.to_be_bytes(), log_digest]);
     let mut digest = [0; 32];
     digest[..16].copy_from_slice(log_digest);
     digest[16..].copy_from_slice(&mark[..16]);
@@ -120,7 +125,7 @@ pub fn marked_head(lineage_secret: &[u8; 32], boot: Boot, sequence: u64, log_dig
 
 fn marked(lineage_secret: &[u8; 32], label: &[u8], number: u64, boot: &[u8; 8]) -> [u8; 16] {
     let key = derive(lineage_secret, label);
-    let mark = hmac_sha256(&key, &[&number.to_be_bytes(), boot]);
+    let mark = hmac_sha256(&*key, &[&number.to_be_bytes(), boot]);
     let mut id = [0; 16];
     id[..8].copy_from_slice(boot);
     id[8..].copy_from_slice(&mark[..8]);

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha512};
 use std::sync::{mpsc, Arc};
 use std::thread;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 const MAX_SERVERS: usize = 16;
 /// An answer is not awaited for longer, whatever the timeout of a server is.
@@ -69,7 +70,7 @@ pub struct Wish<'a> {
     /// [`NO_SLOT`] for the plain key.
     pub slot_id: [u8; 16],
     /// To prove that the key is the client's own.
-    pub recovery_token: Option<[u8; 32]>,
+    pub recovery_token: Option<Zeroizing<[u8; 32]>>,
 }
 
 type Call<T> = Box<dyn FnOnce() -> Result<T, Error> + Send>;
@@ -157,7 +158,7 @@ fn obtain_within(
         }
         let (server, ephemeral, mut own) = (wish.server.clone(), ephemeral.clone(), body.clone());
         if let Some(token) = &wish.recovery_token {
-            own["recoveryProof"] = to_hex(&hmac_sha256(token, &[&report_data])).into();
+            own["recoveryProof"] = to_hex(&hmac_sha256(&**token, &[&report_data])).into();
         }
         let has_token = wish.recovery_token.is_some();
         Box::new(move || {

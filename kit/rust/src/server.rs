@@ -119,8 +119,8 @@ impl Server {
         let nonce: [u8; 24] = random();
         let aad = [LABEL, &self.account, client, slot_id].concat();
         let lineage_key = lineage_key_of(lineage_secret, &self.account);
-        let cipher = XChaCha20Poly1305::new(&derive(key, LABEL).into());
-        let payload = Payload { msg: &lineage_key, aad: &aad };
+        let cipher = XChaCha20Poly1305::new_from_slice(&*derive(key, LABEL)).expect("a key of 32 bytes");
+        let payload = Payload { msg: &*lineage_key, aad: &aad };
         let encrypted = cipher.encrypt(&nonce.into(), payload).expect("32 bytes can be sealed");
         let sealed = [&nonce[..], &encrypted].concat();
         let (number, boot_id) = boot;

@@ -61,7 +61,7 @@ fn answers() {
 fn lineage() {
     let (keys, file) = (read("request.json")["keys"].clone(), read("lineage.json"));
     let secret = bytes(&file["secret"]);
-    assert_eq!(to_hex(&lineage_key_of(&secret, &bytes(&keys["serverAccount"]))), file["key"]);
+    assert_eq!(to_hex(&*lineage_key_of(&secret, &bytes(&keys["serverAccount"]))), file["key"]);
     let mark = &file["incarnationMark"];
     let boot_id: [u8; 16] = bytes(&mark["bootId"]);
     let made = marked_boot(&secret, mark["incarnation"].as_u64().unwrap(), boot_id[..8].try_into().unwrap());
@@ -122,7 +122,7 @@ fn mac_routes() {
         let key: [u8; 32] = bytes(if route.starts_with("lineage-") { &lineage["key"] } else { &keys["serverKey"] });
         let mac: [u8; 32] = bytes(&request["body"]["mac"]);
         let mac_key = derive(&key, format!("latchkey/v1/{route}/request").as_bytes());
-        assert_eq!(hmac_sha256(&mac_key, &[&hex_bytes(&request["macInput"])]), mac, "{}", exchange["name"]);
+        assert_eq!(hmac_sha256(&*mac_key, &[&hex_bytes(&request["macInput"])]), mac, "{}", exchange["name"]);
         check_answer_mac(route, &key, &mac, &answer["body"]).unwrap();
         let draining = answer["body"]["draining"].as_bool().unwrap();
         for (field, value) in [("draining", json!(!draining)), ("serverTimeMs", json!(1)), ("note", json!(1)), ("extensions", json!({}))] {
