@@ -30,8 +30,16 @@ func (a *Agent) do(ctx context.Context, method, path string, body any) ([]byte, 
 	return exchange(ctx, a.http, method, "http://localhost"+path, body, maxAgentAnswerBytes)
 }
 
-func recordPath(namespace, name string) string {
-	return "/kv/" + url.PathEscape(namespace) + "/" + url.PathEscape(name)
+// keyValuePath is the path of a namespace, or of a record in it. It fails for names that a path would lose.
+func keyValuePath(names ...string) (string, error) {
+	path := "/kv"
+	for _, name := range names {
+		if name == "" || name == "." || name == ".." {
+			return "", &ArgumentError{Reason: "a name must not be empty, . or .."}
+		}
+		path += "/" + url.PathEscape(name)
+	}
+	return path, nil
 }
 
 // Status is the state of the node, as /status says it.
@@ -41,20 +49,30 @@ func (a *Agent) Status(ctx context.Context) (json.RawMessage, error) {
 
 // CreateNamespace makes a namespace, or leaves the one that is there.
 func (a *Agent) CreateNamespace(ctx context.Context, namespace string) error {
-	_, err := a.do(ctx, http.MethodPut, "/kv/"+url.PathEscape(namespace), struct{}{})
+	path, err := keyValuePath(namespace)
+	if err == nil {
+		_, err = a.do(ctx, http.MethodPut, path, struct{}{})
+	}
 	return err
 }
 
 // Put writes a record. Once it returns, the record is on the disk.
 func (a *Agent) Put(ctx context.Context, namespace, name string, value []byte) error {
-	body := map[string]string{"value": base64.StdEncoding.EncodeToString(value)}
-	_, err := a.do(ctx, http.MethodPut, recordPath(namespace, name), body)
+	path, err := keyValuePath(namespace, name)
+	if err == nil {
+		body := map[string]string{"value": base64.StdEncoding.EncodeToString(value)}
+		_, err = a.do(ctx, http.MethodPut, path, body)
+	}
 	return err
 }
 
 // Get reads a record. It fails with Refused when there is none.
 func (a *Agent) Get(ctx context.Context, namespace, name string) ([]byte, error) {
-	answer, err := a.do(ctx, http.MethodGet, recordPath(namespace, name), nil)
+	path, err := keyValuePath(namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.do(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +87,10 @@ func (a *Agent) Get(ctx context.Context, namespace, name string) ([]byte, error)
 
 // Delete removes a record.
 func (a *Agent) Delete(ctx context.Context, namespace, name string) error {
-	_, err := a.do(ctx, http.MethodDelete, recordPath(namespace, name), nil)
+	path, err := keyValuePath(namespace, name)
+	if err == nil {
+		_, err = a.do(ctx, http.MethodDelete, path, nil)
+	}
 	return err
 }
 

@@ -109,6 +109,24 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+// TestNamesThatAPathWouldLose: /kv/./shares is /kv/shares, so that deleting the record `shares` would delete the namespace
+// of that name.
+func TestNamesThatAPathWouldLose(t *testing.T) {
+	agent, ctx := NewAgent("/nonexistent/agent.sock", time.Second), context.Background()
+	for _, name := range []string{".", "..", ""} {
+		_, err := agent.Get(ctx, "shares", name)
+		for _, err := range []error{
+			err, agent.CreateNamespace(ctx, name), agent.Put(ctx, name, "share", nil),
+			agent.Put(ctx, "shares", name, nil), agent.Delete(ctx, name, "shares"),
+		} {
+			var wrong *ArgumentError
+			if !errors.As(err, &wrong) {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	}
+}
+
 // TestArguments: what a program gives in another length is told to it, before any server is asked.
 func TestArguments(t *testing.T) {
 	ctx, secret, boot := context.Background(), Random(32), Boot{1, Random(16)}

@@ -122,6 +122,9 @@ def _connect(path: str, end: float) -> socket.socket:
 
 
 def _part(text: str) -> str:
+    """One part of a path. @raises ValueError for what a path would lose."""
+    if text in (".", "..", ""):
+        raise ValueError("a name must not be empty, . or ..")
     return urllib.parse.quote(text, safe="")
 
 

@@ -69,6 +69,20 @@ class Answers(unittest.TestCase):
             agent.put("names", "a/b ?%\r\né", b"share")
         self.assertTrue(asked[0].startswith(b"PUT /kv/names/a%2Fb%20%3F%25%0D%0A%C3%A9 HTTP/1.1\r\n"), asked)
 
+    def test_names_that_a_path_would_lose_are_refused(self):
+        # `/kv/./shares` is `/kv/shares`: deleting the record `shares` would delete the namespace of that name.
+        agent = Agent("/nonexistent/agent.sock")
+        for name in (".", "..", ""):
+            for call in (
+                lambda: agent.create_namespace(name),
+                lambda: agent.put(name, "share", b""),
+                lambda: agent.put("shares", name, b""),
+                lambda: agent.get("shares", name),
+                lambda: agent.delete(name, "shares"),
+            ):
+                with self.subTest(name), self.assertRaises(ValueError):
+                    call()
+
     def test_refusal(self):
         with self.assertRaises(Refused) as caught:
             fragment_of(answer_of("404 Not Found", '{"code":"RITUAL_NOT_FOUND","detail":"none"}'))

@@ -66,24 +66,24 @@ impl Agent {
 
     /// Makes a namespace, or leaves the one that is there.
     pub fn create_namespace(&self, namespace: &str) -> Result<(), Error> {
-        self.ask("PUT", &format!("/kv/{}", part(namespace)), Some(json!({}))).map(drop)
+        self.ask("PUT", &format!("/kv/{}", part(namespace)?), Some(json!({}))).map(drop)
     }
 
     /// Writes a record. Once it returns, the record is on the disk.
     pub fn put(&self, namespace: &str, name: &str, value: &[u8]) -> Result<(), Error> {
         let body = json!({ "value": to_base64(value) });
-        self.ask("PUT", &record(namespace, name), Some(body)).map(drop)
+        self.ask("PUT", &record(namespace, name)?, Some(body)).map(drop)
     }
 
     /// Reads a record. [`Error::Refused`] with `STORE_NAME_MISSING` when there is none.
     pub fn get(&self, namespace: &str, name: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let mut answer = self.ask("GET", &record(namespace, name), None)?;
+        let mut answer = self.ask("GET", &record(namespace, name)?, None)?;
         secret(&mut answer, "value")
     }
 
     /// Removes a record.
     pub fn delete(&self, namespace: &str, name: &str) -> Result<(), Error> {
-        self.ask("DELETE", &record(namespace, name), None).map(drop)
+        self.ask("DELETE", &record(namespace, name)?, None).map(drop)
     }
 
     /// Stores the fragment of a ritual; false when the same bytes were stored before.
@@ -252,15 +252,18 @@ fn secret(answer: &mut Value, field: &str) -> Result<Zeroizing<Vec<u8>>, Error> 
     }
 }
 
-fn record(namespace: &str, name: &str) -> String {
-    format!("/kv/{}/{}", part(namespace), part(name))
+fn record(namespace: &str, name: &str) -> Result<String, Error> {
+    Ok(format!("/kv/{}/{}", part(namespace)?, part(name)?))
 }
 
-/// One part of a path: all but the unreserved characters of RFC 3986 as `%XX`.
-fn part(text: &str) -> String {
+/// One part of a path: all but the unreserved characters of RFC 3986 as `%XX`. Fails for what a path would lose.
+fn part(text: &str) -> Result<String, Error> {
+    if ["", ".", ".."].contains(&text) {
+        return broken("a name must not be empty, . or ..");
+    }
     let one = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),
     };
-    text.bytes().map(one).collect()
+    Ok(text.bytes().map(one).collect())
 }

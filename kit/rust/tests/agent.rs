@@ -59,6 +59,23 @@ fn names_are_one_part_of_the_path() {
     assert!(request.ends_with(r#"{"value":"c2hhcmU="}"#), "{request}");
 }
 
+/// `/kv/./shares` is `/kv/shares`: deleting the record `shares` would delete the namespace of that name.
+#[test]
+fn names_that_a_path_would_lose_are_refused() {
+    let agent = Agent::new("/nonexistent/agent.sock", Duration::from_secs(1));
+    for name in [".", "..", ""] {
+        for result in [
+            agent.create_namespace(name),
+            agent.put(name, "share", b""),
+            agent.put("shares", name, b""),
+            agent.get("shares", name).map(drop),
+            agent.delete(name, "shares"),
+        ] {
+            assert!(matches!(result, Err(Error::Protocol(_))), "{name}: {result:?}");
+        }
+    }
+}
+
 #[test]
 fn answers() {
     assert_eq!(fragment_of("good", http("200 OK", GOOD)).unwrap(), [1, 2, 3]);
