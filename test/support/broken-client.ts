@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { toBase64, tryFromBase64 } from '../../src/bytes/base64.ts';
 import { equalBytes } from '../../src/bytes/concat.ts';
 import {
@@ -109,7 +110,14 @@ export type Defect =
   | 'text-plain'
   | 'changing-key-ids'
   | 'forged-quote'
-  | 'pads-short-values';
+  | 'pads-short-values'
+  | 'null-is-absent'
+  | 'any-finalized'
+  | 'crashes-when-nested'
+  | 'waits-for-heads'
+  | 'waits-for-interim'
+  | 'challenges-in-turn'
+  | 'requests-in-turn';
 
 /** Ends the whole client, as an error that nothing catches. */
 class Crash extends Error {}
@@ -123,6 +131,12 @@ class Failure extends Error {
     this.reason = reason;
     this.code = code;
   }
+}
+
+interface PlainRequest {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
 }
 
 interface Known {
@@ -368,6 +382,8 @@ class BrokenClient {
       if (this.#has('empty-extensions') && Object.keys(extensions).length === 0) delete fields['extensions'];
     }
     if (this.#has('unknown-fields')) delete fields['note'];
+    if (this.#has('any-finalized')) fields['finalized'] = { number: 0, hash: toPrefixedHex(random(32)) };
+    if (this.#has('null-is-absent') && fields['extensions'] === null) delete fields['extensions'];
     if (this.#has('pads-short-values')) fields['key'] = String(fields['key']).padEnd(66, '0');
     return new TextEncoder().encode(JSON.stringify(fields));
   }
@@ -399,7 +415,9 @@ class BrokenClient {
     const envelope = { server: known.account, account: this.#account, name, timestampMs, random: used };
     const { mac, body } = macMessage(key, route, envelope, content);
     const sent = this.#has('mac-of-another-time') ? { ...body, timestampMs: timestampMs + 1 } : body;
-    const answer = await this.#post(known, `/${route}`, sent);
+    const told = (await this.#post(known, `/${route}`, sent)) as Record<string, unknown>;
+    const { extensions, ...others } = told;
+    const answer = extensions === null && this.#has('null-is-absent') ? others : told;
     if (route === 'forget') {
       const { forgotten, mac: said } = decodeForgotten(answer);
       this.#requireMac(
@@ -489,7 +507,8 @@ class BrokenClient {
     let response: Response;
     let text: string;
     try {
-      response = await fetch(`${known.url}${path}`, {
+      const send = this.#has('waits-for-heads') || this.#has('waits-for-interim') ? this.#patient : fetch;
+      response = await send(`${known.url}${path}`, {
         method,
         headers: {
           'content-type': this.#has('text-plain') ? 'text/plain' : 'application/json',
@@ -511,10 +530,36 @@ class BrokenClient {
       if (this.#has('crashes-without-json')) throw new Crash('Unexpected token');
       throw new Failure('protocol');
     }
+    if (this.#has('crashes-when-nested') && text.includes('['.repeat(1_000)))
+      throw new Crash('stack overflow');
     if (response.status === 200) return json;
     const code = (json as { readonly code?: string }).code ?? '';
     throw this.#has('hides-codes') ? new Failure('unreachable') : new Failure('refused', code);
   }
+
+  /** As fetch, but with a timeout that begins anew with each part of a head, or with each interim answer. */
+  readonly #patient = (url: string, { method, headers, body }: PlainRequest): Promise<Response> =>
+    new Promise((resolve, reject) => {
+      const sent = request(url, { method, headers, agent: false });
+      const timer = setTimeout(() => sent.destroy(new Error('timeout')), this.#scenario.timeoutMs);
+      const endsLater = (defect: Defect) => () => {
+        if (this.#has(defect)) timer.refresh();
+        else if (defect === 'waits-for-interim') sent.destroy(new Error('interim'));
+      };
+      sent.on('information', endsLater('waits-for-interim'));
+      sent.on('socket', (socket) => socket.on('data', endsLater('waits-for-heads')));
+      sent.on('close', () => clearTimeout(timer));
+      sent.on('error', reject);
+      sent.on('response', (answer) => {
+        const parts: Buffer[] = [];
+        answer.on('data', (part: Buffer) => parts.push(part));
+        answer.on('error', reject);
+        answer.on('end', () =>
+          resolve(new Response(Buffer.concat(parts), { status: answer.statusCode ?? 0 })),
+        );
+      });
+      sent.end(body);
+    });
 
   async #read(response: Response): Promise<string> {
     if (this.#has('reads-everything')) return response.text();
@@ -535,8 +580,18 @@ class BrokenClient {
     isHalf = false,
   ): Promise<void> {
     const left = this.#servers.filter(({ failed }) => !failed);
+    const isInTurn = this.#has(isHalf ? 'challenges-in-turn' : 'requests-in-turn');
+    let before: Promise<void> = Promise.resolve();
     await Promise.all(
       left.map(async (known) => {
+        const turn = before;
+        let done = (): void => undefined;
+        if (isInTurn) {
+          before = new Promise((resolve) => {
+            done = resolve;
+          });
+        }
+        await turn;
         try {
           const more = await act(known);
           if (this.#has(`refuses-${step}`)) throw new Failure('protocol');
@@ -553,6 +608,8 @@ class BrokenClient {
             ...(code === undefined ? {} : { code }),
           });
           if (this.#has('one-ends-all')) this.#isOver = true;
+        } finally {
+          done();
         }
       }),
     );

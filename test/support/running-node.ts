@@ -14,7 +14,7 @@ import { trustHash } from '../../src/trust/trust-hash.ts';
 import { parseTrustSection } from '../../src/trust/trust-section.ts';
 import { eventually } from './chain-fixtures.ts';
 
-/** One node of a network of its own, all in this process and over real sockets. */
+/** One node of a network, all in this process and over real sockets. */
 export interface RunningNode extends AsyncDisposable {
   readonly node: LatchkeyNode;
   readonly mockTdx: MockTdx;
@@ -28,16 +28,23 @@ export interface RunningNode extends AsyncDisposable {
 /**
  * Starts chain, mock-tdx and a node, and waits until the node serves. It is alone, so it is unbacked.
  * @param other.trust is added to its trust section.
+ * @param other.beside the chain and the mock-tdx of this node are used, which is closed later; `platform` is then another one.
  */
 export async function startRunningNode(
   log: Log,
-  other: { readonly trust?: object; readonly fileSystem?: FileSystem } = {},
+  other: {
+    readonly trust?: object;
+    readonly fileSystem?: FileSystem;
+    readonly beside?: RunningNode;
+    readonly platform?: number;
+  } = {},
 ): Promise<RunningNode> {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-node-'));
-  const chain = await startDevelopmentChain({ blockTimeMs: 200, finalityLag: 1 });
+  const { beside, platform = 1 } = other;
+  const chain = beside?.chain ?? (await startDevelopmentChain({ blockTimeMs: 200, finalityLag: 1 }));
   const trust = { chain: { genesisHash: chain.genesisHash }, tcb: {}, ...other.trust };
   const measurements = { ...developmentMeasurements, mrConfigId: trustHash(parseTrustSection(trust)) };
-  const mockTdx = await startMockTdx({ measurements });
+  const mockTdx = beside?.mockTdx ?? (await startMockTdx({ measurements }));
   const local = { host: '127.0.0.1', port: 0 };
   const config = loadConfig(
     // JSON is YAML.
@@ -47,7 +54,7 @@ export async function startRunningNode(
       metrics: local,
       agent: { socketPath: join(folder, 'agent.sock') },
       chain: { endpoints: [chain.url] },
-      quote: { source: 'development', url: mockTdx.url, platform: 1 },
+      quote: { source: 'development', url: mockTdx.url, platform },
       collateral: { endpoints: [mockTdx.url] },
       trust,
       healing: { retryMinMs: 100, retryMaxMs: 1000, formerClientsDeadlineMs: 0 },
@@ -73,8 +80,10 @@ export async function startRunningNode(
     url: node.addresses.listen,
     async [Symbol.asyncDispose]() {
       await node.close();
-      await mockTdx.close();
-      await chain.close();
+      if (beside === undefined) {
+        await mockTdx.close();
+        await chain.close();
+      }
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -106,6 +106,20 @@ const sealChecks: readonly ClientCheck[] = [
     at: 'create',
   }),
   refuses({
+    name: 'sealed-null',
+    what: 'a sealed text with null extensions',
+    fault: { plaintext: (fields) => ({ ...fields, extensions: null }) },
+    steps: toKey,
+    at: 'create',
+  }),
+  refuses({
+    name: 'sealed-finalized',
+    what: 'a sealed text with a block that has no hash',
+    fault: { plaintext: (fields) => ({ ...fields, finalized: { number: 1 } }) },
+    steps: toKey,
+    at: 'create',
+  }),
+  refuses({
     name: 'extensions-empty',
     what: 'an empty object of extensions',
     fault: { plaintext: (fields) => ({ ...fields, extensions: {} }) },
@@ -235,6 +249,13 @@ const macChecks: readonly ClientCheck[] = [
     fault: {
       answer: changes('/key-status', (body) => ({ ...body, extensions: { added: toBase64(utf8('x')) } })),
     },
+    steps: toLink,
+    at: 'link',
+  }),
+  refuses({
+    name: 'answer-mac-null',
+    what: 'an answer to which null extensions were added',
+    fault: { answer: changes('/key-status', (body) => ({ ...body, extensions: null })) },
     steps: toLink,
     at: 'link',
   }),

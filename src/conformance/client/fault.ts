@@ -21,8 +21,11 @@ export interface SeenRequest {
 export interface RawReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** `endless`: never ends; `silence`: no answer at all; `cut`: the connection ends inside of the body. */
-  readonly body: string | { readonly kind: 'endless' | 'silence' | 'cut' };
+  /**
+   * `endless`: never ends; `silence`: no answer at all; `cut`: the connection ends inside of the body; `drip`: a head that
+   * comes byte by byte and never ends; `interim`: answers with status 100, and never another one.
+   */
+  readonly body: string | { readonly kind: 'endless' | 'silence' | 'cut' | 'drip' | 'interim' };
 }
 
 /** How the server's own attestation is spoiled. */

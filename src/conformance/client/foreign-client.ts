@@ -37,6 +37,10 @@ export interface RunWish {
   readonly steps: readonly Step[];
   /** What the first server does wrong. */
   readonly fault?: Fault;
+  /** What the servers after the first one do wrong; default is one that does nothing wrong. */
+  readonly others?: readonly (Fault | undefined)[];
+  /** How long challenges live; default is the time of the protocol. */
+  readonly challengeTtlMs?: number;
   /** Added to the time by which the client judges. */
   readonly laterMs?: number;
 }
@@ -76,19 +80,19 @@ export class ClientRun {
     }
   }
 
-  /** One of the two servers. */
-  server(index: 0 | 1): ScriptedServer {
+  /** One of the servers. */
+  server(index: number): ScriptedServer {
     return this.listener(index).server;
   }
 
-  listener(index: 0 | 1): ScriptedListener {
+  listener(index: number): ScriptedListener {
     const listener = this.listeners[index];
-    if (listener === undefined) throw new RangeError('there are two servers');
+    if (listener === undefined) throw new RangeError(`there are ${this.listeners.length} servers`);
     return listener;
   }
 
   /** What the client said of a step at a server. @throws Violation when it said nothing, or several things. */
-  outcome(step: Step, index: 0 | 1): Outcome {
+  outcome(step: Step, index: number): Outcome {
     const said = this.outcomes.filter(
       (one) => one.step === step && one.server !== undefined && this.#isOf(one.server, index),
     );
@@ -108,14 +112,14 @@ export class ClientRun {
 
   /** A step that went well needs a request: what a client says alone proves nothing. */
   #requireAsked(step: Step, server: string): void {
-    const wasAsked = ([0, 1] as const)
-      .filter((index) => this.#isOf(server, index))
-      .flatMap((index) => this.server(index).requests)
+    const wasAsked = this.listeners
+      .filter((_, index) => this.#isOf(server, index))
+      .flatMap((listener) => listener.server.requests)
       .some(({ path, json }) => path === routeOf[step] && json['intent'] === intentOf[step]);
     if (!wasAsked) throw new Violation(`the client says that ${step} is done, and never asked for it`);
   }
 
-  #isOf(text: string, index: 0 | 1): boolean {
+  #isOf(text: string, index: number): boolean {
     try {
       return equalBytes(AccountId.parse(text, 'server'), this.server(index).account);
     } catch {
@@ -129,13 +133,16 @@ const FINALIZED_NUMBER = 1_000_000;
 /** How old a block an attestation may cite. */
 const MAX_BLOCKS_BEHIND = 100;
 
-/** A client in another language, run against two servers of which the first may do wrong. */
+/** A client in another language, run against servers that may do wrong: two, where a rule does not need more. */
 export class ForeignClient {
+  /** How long the client may wait for one answer, in milliseconds. */
+  readonly timeoutMs: number;
   readonly #options: ForeignClientOptions;
   readonly #runs = new Map<string, Promise<ClientRun>>();
 
   constructor(options: ForeignClientOptions) {
     this.#options = options;
+    this.timeoutMs = options.timeoutMs;
   }
 
   /** A run in which nothing is wrong; rules with the same steps share it. @throws Violation, Skipped. */
@@ -147,16 +154,20 @@ export class ForeignClient {
   }
 
   /** One run of the client. @throws Violation, Skipped. */
-  async run({ steps, fault, laterMs = 0 }: RunWish): Promise<ClientRun> {
+  async run(wish: RunWish): Promise<ClientRun> {
+    const { steps, fault, others = [undefined], challengeTtlMs, laterMs = 0 } = wish;
     const { quote, isGenuine, run, quotes, rootPem, timeoutMs } = this.#options;
     const finalized: BlockReference = {
       number: FINALIZED_NUMBER,
       hash: BlockHash.of(systemRandom(BlockHash.byteLength)),
     };
     const lineageSecret = SecretBytes.adopt(systemRandom(32));
-    const common = { random: systemRandom, nowMs: Date.now, quote, isGenuine, finalized, lineageSecret };
-    const faulty = new ScriptedServer(fault === undefined ? common : { ...common, fault });
-    const listeners = [faulty, new ScriptedServer(common)].map((server) => new ScriptedListener(server));
+    const life = challengeTtlMs === undefined ? {} : { challengeTtlMs };
+    const parts = { random: systemRandom, nowMs: Date.now, quote, isGenuine, finalized, lineageSecret };
+    const listeners = [fault, ...others].map((one) => {
+      const wrong = one === undefined ? {} : { fault: one };
+      return new ScriptedListener(new ScriptedServer({ ...parts, ...life, ...wrong }));
+    });
     try {
       const servers = await Promise.all(
         listeners.map(async (listener) => ({

@@ -14,6 +14,37 @@ const RETRY_AFTER_S = 2;
 /** Longer than the collateral of mock-tdx lives, which is 30 days. */
 const AFTER_COLLATERAL_MS = 90 * 86_400_000;
 const attested = ['attest', 'create'] as const;
+/** Deeper than any message of the protocol, and more than recursive readers can take. */
+const NESTED = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
+const silence = { status: 200, body: { kind: 'silence' } } as const;
+/** Which of seven servers are silent: some are asked before them, and one after them. */
+const SILENT = [3, 4, 5];
+/**
+ * Life of a challenge, in answers that may be awaited: longer than one, for a client that waits for all servers at once,
+ * and shorter than three, for one that waits for each silent server.
+ */
+const LIFE_IN_TIMEOUTS = 2.5;
+
+const silentServers = (name: string, path: string): ClientCheck => ({
+  name,
+  run: async (client) => {
+    const faults = Array.from({ length: 7 }, (_, index) =>
+      SILENT.includes(index) ? { reply: replies(path, silence) } : undefined,
+    );
+    const challengeTtlMs = client.timeoutMs * LIFE_IN_TIMEOUTS;
+    const run = await client.run({ steps: toKey, others: faults.slice(1), challengeTtlMs });
+    for (const index of faults.keys()) {
+      if (SILENT.includes(index)) {
+        requireRule(run.outcome('create', index).ok === false, 'the client takes silence for an answer');
+        continue;
+      }
+      for (const step of toKey) {
+        const { ok, reason = 'no reason' } = run.outcome(step, index);
+        requireRule(ok === true, `while three of seven servers are silent, ${step} ends with: ${reason}`);
+      }
+    }
+  },
+});
 
 const redirect = (status: number, path: string): ClientCheck =>
   refuses({
@@ -45,7 +76,7 @@ const httpChecks: readonly ClientCheck[] = [
   refuses({
     name: 'answer-missing',
     what: 'a connection without an answer',
-    fault: { reply: replies('/challenge', { status: 200, body: { kind: 'silence' } }) },
+    fault: { reply: replies('/challenge', silence) },
     steps: toKey,
     at: 'create',
   }),
@@ -67,6 +98,36 @@ const httpChecks: readonly ClientCheck[] = [
     name: 'error-not-json',
     what: 'an error without a problem document',
     fault: { reply: replies(KEY_REQUEST, { status: 502, body: '<html>bad gateway</html>' }) },
+    steps: toKey,
+    at: 'create',
+  }),
+  refuses({
+    name: 'answer-nested',
+    what: 'an answer of lists in lists',
+    fault: { reply: replies('/challenge', { status: 200, body: NESTED }) },
+    steps: toKey,
+    at: 'create',
+  }),
+  refuses({
+    name: 'error-nested',
+    what: 'an error of lists in lists',
+    fault: {
+      reply: replies(KEY_REQUEST, { status: 503, body: `{"code":"SERVER_BUSY","detail":${NESTED}}` }),
+    },
+    steps: toKey,
+    at: 'create',
+  }),
+  refuses({
+    name: 'answer-drips',
+    what: 'an answer whose head never ends',
+    fault: { reply: replies('/challenge', { status: 200, body: { kind: 'drip' } }) },
+    steps: toKey,
+    at: 'create',
+  }),
+  refuses({
+    name: 'answer-interim',
+    what: 'interim answers without end',
+    fault: { reply: replies(KEY_REQUEST, { status: 100, body: { kind: 'interim' } }) },
     steps: toKey,
     at: 'create',
   }),
@@ -119,7 +180,7 @@ const httpChecks: readonly ClientCheck[] = [
     run: async (client) => {
       const run = await client.run({
         steps: toKey,
-        fault: { reply: replies('/challenge', { status: 200, body: { kind: 'silence' } }) },
+        fault: { reply: replies('/challenge', silence) },
       });
       for (const step of toKey) {
         const { ok, reason = 'no reason' } = run.outcome(step, 1);
@@ -127,6 +188,8 @@ const httpChecks: readonly ClientCheck[] = [
       }
     },
   },
+  silentServers('silent-challenges', '/challenge'),
+  silentServers('silent-key-requests', KEY_REQUEST),
 ];
 
 const asksForNoKey = neverAsked('/challenge', 'the client asks a server for a key that it must not trust');

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { toHex } from '../../bytes/hex.ts';
 import { problemOf } from '../../errors/problem.ts';
 import { objectOf } from '../foreign-server.ts';
@@ -13,6 +14,8 @@ const MAX_BODY_BYTES = 1024 * 1024;
 /** Most bytes that an endless answer sends: far more than a client may read. */
 const ENDLESS_BYTES = 64 * 1024 * 1024;
 const CHUNK = 'x'.repeat(64 * 1024);
+/** Between two pieces of an answer that never ends, but never stops either. */
+const DRIP_MS = 20;
 
 /** A scripted server on a port of its own, on 127.0.0.1. */
 export class ScriptedListener {
@@ -68,6 +71,8 @@ export class ScriptedListener {
       return;
     }
     if (body.kind === 'silence') return;
+    if (body.kind === 'drip') return drip(response, 'HTTP/1.1 200 OK\r\nx-filler: ', 'x');
+    if (body.kind === 'interim') return drip(response, '', 'HTTP/1.1 100 Continue\r\n\r\n');
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     if (body.kind === 'cut') {
       response.write('{"server":', () => response.destroy());
@@ -82,6 +87,15 @@ export class ScriptedListener {
       this.endlessBytes += CHUNK.length;
       yield CHUNK;
     }
+  }
+}
+
+/** Writes to the connection itself until the client closes it. */
+async function drip({ socket }: ServerResponse, begin: string, piece: string): Promise<void> {
+  socket?.write(begin);
+  while (socket?.writable === true) {
+    socket.write(piece);
+    await sleep(DRIP_MS);
   }
 }
 

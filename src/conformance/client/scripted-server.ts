@@ -39,6 +39,8 @@ export interface ScriptedServerOptions {
   /** The lineage secret that the client was given. */
   readonly lineageSecret: SecretBytes;
   readonly fault?: Fault;
+  /** How long its challenges live; default 60,000. */
+  readonly challengeTtlMs?: number;
 }
 
 /**
@@ -63,13 +65,14 @@ export class ScriptedServer {
   readonly #former = new Map<string, Json[]>();
 
   constructor(options: ScriptedServerOptions) {
-    const { random } = options;
+    const { random, challengeTtlMs } = options;
     this.options = options;
     this.account = AccountId.of(random(32));
     this.#x25519 = generateX25519KeyPair();
     this.x25519PublicKey = X25519PublicKey.of(this.#x25519.publicKey);
     this.instanceId = InstanceId.of(random(16));
-    this.#challenges = new ChallengeIssuer({ random });
+    const life = challengeTtlMs === undefined ? {} : { ttlMs: challengeTtlMs };
+    this.#challenges = new ChallengeIssuer({ random, ...life });
     this.memory = new KeyMemory(random);
   }
 
@@ -122,7 +125,8 @@ export class ScriptedServer {
     let isIssued = true;
     try {
       this.#challenges.check(own.nonce, account, ephemeralPublicKey, this.options.nowMs());
-    } catch {
+    } catch (error) {
+      if (error instanceof EvidenceError && error.code === 'CHALLENGE_EXPIRED') throw error;
       isIssued = false;
     }
     this.observed.demand(
