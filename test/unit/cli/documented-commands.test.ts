@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { type Command, CommanderError } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commandTree } from '../../../src/cli/command-tree.ts';
@@ -6,13 +6,12 @@ import { type DocumentedCommand, documentedCommands } from '../../support/docume
 
 const read = (page: string): string => readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8');
 const pages = [
-  'docs/runbooks.md',
-  'docs/operations.md',
-  'docs/fleet.md',
-  'docs/custody.md',
-  'docs/containers.md',
-  'docs/errors.md',
+  ...readdirSync(new URL('../../../docs', import.meta.url))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
   'README.md',
+  'kit/README.md',
+  'mock-tdx/README.md',
 ];
 const calls = pages.flatMap((page) => documentedCommands(page, read(page)));
 
