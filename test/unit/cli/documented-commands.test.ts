@@ -5,9 +5,11 @@ import { commandTree } from '../../../src/cli/command-tree.ts';
 import { type DocumentedCommand, documentedCommands } from '../../support/documented-commands.ts';
 
 const read = (page: string): string => readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8');
+/** Pages that show how a command may be called (`[--json]`, `FILE`), and not a call. */
+const synopses = ['chain', 'collateral', 'configuration', 'store', 'survival', 'tdx-verification'];
 const pages = [
   ...readdirSync(new URL('../../../docs', import.meta.url))
-    .filter((name) => name.endsWith('.md'))
+    .filter((name) => name.endsWith('.md') && !synopses.includes(name.slice(0, -3)))
     .map((name) => `docs/${name}`),
   'README.md',
   'kit/README.md',
