@@ -172,8 +172,23 @@ function readHeader(bytes: Uint8Array): Start {
   return start;
 }
 
+/** @throws EvidenceError AUDIT_ENTRY_INVALID naming the place. */
+function entryAfter({ sequence }: AuditHead, bytes: Uint8Array): AuditEntry {
+  try {
+    return decodeEntry(bytes);
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    const { code, message, expected, observed } = error;
+    throw new EvidenceError(code, `${message}: the line after entry ${sequence}`, {
+      ...(expected === undefined ? {} : { expected }),
+      ...(observed === undefined ? {} : { observed }),
+      cause: error,
+    });
+  }
+}
+
 function nextHead(head: AuditHead, bytes: Uint8Array, onEntry: (entry: AuditEntry) => void): AuditHead {
-  const entry = decodeEntry(bytes);
+  const entry = entryAfter(head, bytes);
   if (entry.sequence !== head.sequence + 1)
     throw new EvidenceError('AUDIT_CHAIN_BROKEN', `entry ${entry.sequence} follows entry ${head.sequence}`, {
       expected: `${head.sequence + 1}`,

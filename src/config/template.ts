@@ -67,7 +67,7 @@ chain:
 quote:
   source: configfs                    # /sys/kernel/config/tsm/report of a TD
   # path: /sys/kernel/config/tsm/report
-  # source: development, with url: http://127.0.0.1:8080 and platform: 0, for quotes of mock-tdx
+  # source: development, with url: http://127.0.0.1:8091 and platform: 0, for quotes of mock-tdx
 
 collateral:
   endpoints: [https://api.trustedservices.intel.com]   # Intel's PCS, or PCCS caches of it; tried in order
@@ -87,8 +87,9 @@ trust:
     # accepted: ["0x…"]               # with pinned: 32-byte measurement ids
   tcb: {}                             # policy file of latchkey quote verify; {} accepts UpToDate only
   # How many key servers must give their slot to open a store: never fewer than this, whatever the chain shows. Set 3 as
-  # soon as the chain has five servers or more: a store then has 5 slots and needs 3, and a host that shows the node a
-  # smaller chain cannot bring that down to 2. Keep 2 in a network of three.
+  # soon as the network has five nodes: a store then needs 3 of its 4 slots (3 of 5 with six nodes or more), and a host
+  # that shows the node a smaller chain cannot bring that down to 2. Keep 2 with four nodes; with two or three nodes a
+  # store needs 1 slot, and bootstrap. latchkey config init --nodes N writes what fits.
   minimumThreshold: 2
   bootstrap: false                    # true allows a network of 1 or 2 key servers, with threshold 1
   freshness:

@@ -1,5 +1,6 @@
-import { toHex, toPrefixedHex } from '../bytes/hex.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
+import { platformHash } from '../trust/platform-lists.ts';
 import type { OwnPart } from './answer.ts';
 import type { JudgedCustodyRequest } from './judge-request.ts';
 import { ageLine, dateOf } from './request-age.ts';
@@ -11,7 +12,7 @@ export function describeRequest(judged: JudgedCustodyRequest, own: OwnPart): rea
   const changed = report.changedAtMs === undefined ? 'unknown' : dateOf(report.changedAtMs);
   return [
     `account        ${encodeSs58(request.account)}`,
-    `platform       ${toHex(verified.platform.ppid)} (PPID; TCB ${verified.tcbStatus})`,
+    `platform       ${toPrefixedHex(platformHash(verified.platform.ppid))} (SHA-256 of the PPID; TCB ${verified.tcbStatus})`,
     `image          ${toPrefixedHex(measurement)}`,
     `your part      ${own.custodian}, ${request.threshold} of ${request.parts.length} are needed, generation ${request.generation}`,
     `store          ${toPrefixedHex(request.storeId)}`,

@@ -37,11 +37,14 @@ const movesOf = ({ moves }: FleetRules): Ends =>
 
 /** Names that are given no longer, or for a shorter time. */
 function shorter(before: Ends, after: Ends): readonly string[] {
-  return [...before.keys()].filter((name) => {
-    if (!after.has(name)) return true;
-    return (after.get(name) ?? Number.POSITIVE_INFINITY) < (before.get(name) ?? Number.POSITIVE_INFINITY);
+  return [...before].flatMap(([name, formerEnd = Number.POSITIVE_INFINITY]) => {
+    if (!after.has(name)) return [name];
+    const end = after.get(name);
+    return end !== undefined && end < formerEnd ? [`${name}, from ${timeText(end)} on`] : [];
   });
 }
+
+const timeText = (ms: number): string => (ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`);
 
 function tcbLoss(before: FleetRules, after: FleetRules): readonly string[] {
   const { minimumTcbEvaluationDataNumber: former = 0 } = before;

@@ -39,6 +39,8 @@ export interface ShownStatus {
   readonly advice: readonly string[];
   readonly cause?: string;
   readonly accountId?: string;
+  /** Of a locked node: by its keyslot file, not proved. */
+  readonly keyslotAccount?: string;
   readonly instanceId?: string;
   readonly live?: number;
   readonly n?: number;
@@ -68,6 +70,7 @@ export interface ShownStatus {
   }[];
   readonly olderDropped?: number;
   readonly restartRefusal?: string;
+  readonly storeCheckpointIgnored?: boolean;
   readonly storeFault?: { readonly code: string; readonly detail: string };
   readonly tcbWarnings?: { readonly checkedAt: string; readonly summary: string };
   readonly custody?: { readonly custodians: readonly string[]; readonly threshold: number };
@@ -76,6 +79,7 @@ export interface ShownStatus {
     readonly manifest?: { readonly serial: number };
     readonly awaited?: { readonly serial: number };
     readonly conflict?: { readonly serial: number };
+    readonly handover?: { readonly to: string; readonly takesEffect: string };
     readonly serversBehind?: number;
     readonly waiting?: readonly { readonly entry: string; readonly at: string }[];
     readonly ending?: readonly { readonly entry: string; readonly at: string }[];

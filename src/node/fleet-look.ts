@@ -118,10 +118,14 @@ export class FleetLook {
     };
   }
 
-  /** This node, without the network; under the account of the chain when its store is open. */
+  /** This node, without the network, and under its address of the chain. */
   #own(registered: readonly ServerRecord[]): AskedNode {
     const { report } = this.#parts;
-    const heard = heardNode({ target: THIS_NODE }, report.status(), report.clients()?.map(encodeSs58));
+    const status = report.status();
+    // A node with a closed store has its account from the keyslot file; the host can write it, and prevents answers with it.
+    const account = status['keyslotAccount'];
+    const target = { target: THIS_NODE, ...(typeof account === 'string' ? { account } : {}) };
+    const heard = heardNode(target, status, report.clients()?.map(encodeSs58));
     const record = registered.find(({ account }) => encodeSs58(account) === accountOf(heard));
     return record === undefined ? heard : { ...heard, target: `${THIS_NODE}, ${record.endpoint}` };
   }

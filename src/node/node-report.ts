@@ -8,6 +8,7 @@ import type { PageData } from '../http/page-data.ts';
 import type { Quorum } from '../keyslots/threshold.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import type { ChainWatch } from './chain-watch.ts';
 import { adviceOnReload, type ReloadReport } from './config-reload.ts';
 import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
@@ -27,7 +28,7 @@ import type { StoreWatch } from './store-watch.ts';
 const COUNTED_FOR_MS = 1_000;
 
 /** The counts of a node that does not serve yet. */
-const NOTHING: Counts = { clients: 0, atRisk: 0, drain: undefined };
+const NOTHING: Counts = { clients: 0, atRisk: 0, unregistered: 0, drain: undefined };
 
 /** What a report is made of. */
 type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'clock'> & {
@@ -42,7 +43,9 @@ type Served = Pick<Serving, 'keyServer' | 'formerClients' | 'drain' | 'entropy'>
 interface ReportedNode {
   readonly open: () => OpenNode | undefined;
   readonly serving: () => Served | undefined;
-  readonly chain?: () => PageParts['chain'];
+  readonly chain?: () =>
+    | (NonNullable<PageParts['chain']> & Partial<Pick<ChainWatch, 'recordOf'>>)
+    | undefined;
   /** Early warnings of TCB recoveries, as JSON; `undefined` while there is nothing to say. */
   readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
   /** The head of the audit log, and how many entries are not written yet. */
@@ -175,7 +178,7 @@ export class NodeReport {
   #report(facts: NodeFacts, { summary, cause, advice }: NodeWords): Readonly<Record<string, unknown>> {
     const { state, formerClients, older, restartRefusal, ownRecord, fleet, ring } = facts;
     const serving = this.#node.serving();
-    const { clients, atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
+    const { clients, atRisk, unregistered, drain } = serving === undefined ? NOTHING : this.#count(serving);
     return {
       ...stateToJson(state),
       summary,
@@ -191,6 +194,7 @@ export class NodeReport {
       ...(ring === undefined ? {} : { ring }),
       clients,
       clientsAtRisk: atRisk,
+      ...(unregistered === 0 ? {} : { clientsUnregistered: unregistered }),
     };
   }
 
@@ -243,6 +247,12 @@ export class NodeReport {
   async entropy(): Promise<Readonly<Record<string, unknown>>> {
     const entropy = await this.#node.serving()?.entropy?.status();
     return entropy === undefined ? {} : { entropy };
+  }
+
+  /** Whether the chain shows no record of an account; false while that is not known. */
+  #isUnregistered(account: AccountId): boolean {
+    const chain = this.#node.chain?.();
+    return chain?.recordOf !== undefined && chain.recordOf(account) === undefined;
   }
 
   #older(): OlderReport {
@@ -300,7 +310,10 @@ export class NodeReport {
     ) {
       return counted;
     }
-    const counts = { ...countClients(serving.keyServer, nowMs), drain: serving.drain.progress() };
+    const counts = {
+      ...countClients(serving.keyServer, nowMs, (account) => this.#isUnregistered(account)),
+      drain: serving.drain.progress(),
+    };
     this.#counted = { serving, atMs: nowMs, ...counts };
     return counts;
   }

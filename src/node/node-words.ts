@@ -1,3 +1,4 @@
+import { countOf } from '../bytes/count-of.ts';
 import { explain, type NodeState, summarize } from '../boot/node/node-state.ts';
 import { adviceOnFleet, type FleetReport } from './fleet-report.ts';
 import { adviceOnOlder, type OlderReport } from './older-report.ts';
@@ -55,7 +56,9 @@ function adviceOf(facts: NodeFacts): readonly string[] {
   const { state, isDraining, formerClients, older, restartRefusal, storeAdvice, ownRecord, fleet, ring } =
     facts;
   return [
-    ...(isDraining ? ['This server drains: stop it when no client needs it any more.'] : []),
+    ...(isDraining
+      ? ['This server drains: `latchkey drain` says when no client needs it any more, and it may be stopped.']
+      : []),
     ...adviceOnOlder(older),
     ...(restartRefusal === undefined
       ? []
@@ -70,4 +73,4 @@ function adviceOf(facts: NodeFacts): readonly string[] {
 }
 
 const formerClientsAdvice = (count: number): string =>
-  `Restart no other node yet: ${count} clients from before the last restart of this one have not come back.`;
+  `Restart no other node yet: ${countOf(count, 'client')} from before the last restart of this one did not come back yet.`;

@@ -1,7 +1,8 @@
 import type { OpenNode } from '../boot/node/open-node.ts';
-import { InstanceId } from '../bytes/fixed-bytes.ts';
+import { type AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
 import type { Config } from '../config/schema.ts';
 import { EntropyServer } from '../entropy/entropy-server.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
 import { accountRegistry } from '../keyserver/account-registry.ts';
 import { AdmissionQueue } from '../keyserver/admission-queue.ts';
 import type { Judge } from '../keyserver/judge.ts';
@@ -55,6 +56,7 @@ export function buildServing(
   const vault = new Vault(random, registry, config.limits, () => store.isFenced);
   const onChange = (isDraining: boolean) =>
     void rooms.audit?.note(isDraining ? 'drain.started' : 'drain.ended', {});
+  const recorded = releaseRecorder(rooms.audit, config.trust.audit?.required === true);
   const drain = new Drain({ vault, log, clock, onChange });
   const attestation = new OwnAttestation({
     identity: { server: identity.account, x25519PublicKey: identity.x25519PublicKey, instanceId },
@@ -89,7 +91,7 @@ export function buildServing(
     now,
     log,
     onRelease: async (release) => {
-      await rooms.audit?.released(release);
+      await recorded((audit) => audit.released(release));
       metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
     },
     onRefusal,
@@ -124,7 +126,7 @@ export function buildServing(
         isFenced: () => store.isFenced,
         version: rooms.version ?? 'unknown',
         onRelease: async (release) => {
-          await rooms.audit?.gaveBackup(release);
+          await recorded((audit) => audit.gaveBackup(release));
           metrics.keysReleased.inc({ intent: 'entropy' });
         },
         onRefusal,
@@ -133,21 +135,46 @@ export function buildServing(
   return { keyServer, formerClients, drain, attestation, entropy, refusals };
 }
 
+/**
+ * Records a release before the key leaves. Without a log no key leaves where the trust section requires its entry.
+ * @returns a function that throws ProblemError AUDIT_REQUIRED.
+ */
+export function releaseRecorder(
+  audit: NodeAudit | undefined,
+  isRequired: boolean,
+): (write: (audit: NodeAudit) => Promise<void>) => Promise<void> {
+  return async (write) => {
+    if (audit !== undefined) return write(audit);
+    if (isRequired)
+      throw new ProblemError('AUDIT_REQUIRED', 'this node has no audit log, so no key leaves', {
+        hint: 'ask other servers',
+      });
+  };
+}
+
 /** The accounts with a key at a server. */
 export interface ClientCounts {
   readonly clients: number;
   /** Stores that would fall below their threshold if the server stopped now, by their own reports. */
   readonly atRisk: number;
+  /** Those that the chain shows no record of: not registered yet, or taken off the chain. */
+  readonly unregistered: number;
 }
 
-/** Counts them. Walks over all keys. */
-export function countClients({ vault }: KeyServer, nowMs: number): ClientCounts {
+/** Counts them. Walks over all keys. @param isUnregistered whether the chain shows no record of an account. */
+export function countClients(
+  { vault }: KeyServer,
+  nowMs: number,
+  isUnregistered: (account: AccountId) => boolean = () => false,
+): ClientCounts {
   const accounts = new Set<string>();
   const atRisk = new Set<string>();
+  const unregistered = new Set<string>();
   for (const key of vault.keys()) {
     if (key.isExpired(nowMs)) continue;
     accounts.add(`${key.account}`);
     if (key.isCritical) atRisk.add(`${key.account}`);
+    if (isUnregistered(key.account)) unregistered.add(`${key.account}`);
   }
-  return { clients: accounts.size, atRisk: atRisk.size };
+  return { clients: accounts.size, atRisk: atRisk.size, unregistered: unregistered.size };
 }

@@ -10,15 +10,18 @@ import type { Log } from '../observe/log.ts';
 /** Most judgements that are remembered; more than a store has servers. */
 const MOST_REMEMBERED = 1_024;
 
+/** What was found of a header. */
+type Judgement = 'good' | 'older' | 'refused';
+
 /** The headers that servers show in their answers. Every server may show anything, and each answer carries one. */
 export class ShownHeaders {
   readonly #keeper: FleetKeeper;
   readonly #log: Log;
   /** Server and header that were judged in this state: verifying again would give the same. */
-  readonly #judged = new Memo<true>(MOST_REMEMBERED);
+  readonly #judged = new Memo<Judgement>(MOST_REMEMBERED);
   /** Those that were too early for the chain: they are judged again, and logged once. */
   readonly #early = new Memo<true>(MOST_REMEMBERED);
-  /** Servers that showed an older header than the newest here. */
+  /** Servers whose last header was older than the newest here. */
   readonly #behind = new Set<string>();
   #state: FleetState | undefined;
 
@@ -27,7 +30,7 @@ export class ShownHeaders {
     this.#log = log;
   }
 
-  /** How many servers have shown an older manifest since the newest one came. */
+  /** How many servers show an older manifest than the newest one here. */
   get behind(): number {
     return this.#state === this.#keeper.state ? this.#behind.size : 0;
   }
@@ -40,19 +43,38 @@ export class ShownHeaders {
   judge(server: string, signed: Uint8Array, time: FleetTime): HeaderFinding {
     this.#forgetFormerState();
     const name = `${server} ${toHex(sha256(signed))}`;
-    if (this.#judged.find(name) === true) return 'known';
+    const known = this.#judged.find(name);
+    if (known !== undefined) {
+      this.#countBehind(server, known);
+      return 'known';
+    }
     try {
       const finding = this.#keeper.note(signed, time);
-      this.#judged.set(name, true);
+      this.#judge(server, name, 'good');
       if (finding !== 'known') this.#changed(server, finding);
       return finding;
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error;
-      const names = error.code === 'FLEET_ISSUED_AHEAD' ? this.#early : this.#judged;
-      if (names.find(name) === undefined) this.#refused(server, error);
-      names.set(name, true);
+      if (error.code !== 'FLEET_ISSUED_AHEAD') {
+        this.#judge(server, name, error.code === 'FLEET_SERIAL_OLDER' ? 'older' : 'refused');
+        this.#refused(server, error);
+      } else if (this.#early.find(name) === undefined) {
+        this.#early.set(name, true);
+        this.#refused(server, error);
+      }
       return 'known';
     }
+  }
+
+  #judge(server: string, name: string, judgement: Judgement): void {
+    this.#judged.set(name, judgement);
+    this.#countBehind(server, judgement);
+  }
+
+  /** A server that takes the newest manifest is behind no more; one that restarted without it is again. */
+  #countBehind(server: string, judgement: Judgement): void {
+    if (judgement === 'good') this.#behind.delete(server);
+    if (judgement === 'older' && this.#behind.size < MOST_REMEMBERED) this.#behind.add(server);
   }
 
   #forgetFormerState(): void {
@@ -75,7 +97,6 @@ export class ShownHeaders {
 
   #refused(server: string, { code, message }: LatchkeyError): void {
     if (code === 'FLEET_SERIAL_OLDER') {
-      if (this.#behind.size < MOST_REMEMBERED) this.#behind.add(server);
       this.#log('info', 'fleet.server-behind', { server, detail: message });
     } else {
       // A server after a handover, or before one, shows the header of another authority.

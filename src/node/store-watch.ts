@@ -3,15 +3,28 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { StoreFault, StoreHealth, StoreObserver } from '../store/api/health.ts';
 
+const writeAdvice = ({ error }: StoreFault): string =>
+  `The store cannot write (${error.code}). ${adviceOn(lockedCauseOf(error))}`;
+
+const CHECKPOINT_ADVICE =
+  'The checkpoint of the store’s index was missing, damaged or exchanged when the store was opened, and was ignored: everything was read from the log, so no record is affected. Look who may write to the data folder, and check the disk. Shown until the next start.';
+
 /** Makes faults of the disk visible: as events, as metrics, and for `/readyz` and the agent's `/status`. */
 export class StoreWatch implements StoreObserver {
   readonly #log: Log;
   readonly #metrics: Metrics;
   #writeFault: StoreFault | undefined;
+  #isCheckpointIgnored = false;
 
   constructor(parts: { readonly log: Log; readonly metrics: Metrics }) {
     this.#log = parts.log;
     this.#metrics = parts.metrics;
+  }
+
+  checkpointIgnored(): void {
+    this.#isCheckpointIgnored = true;
+    this.#metrics.storeCheckpointIgnored.set(1);
+    this.#log('warn', 'store.checkpoint-ignored');
   }
 
   writeFaultChanged(fault: StoreFault | undefined): void {
@@ -51,18 +64,19 @@ export class StoreWatch implements StoreObserver {
     this.#metrics.storeTakesWrites.set(takesWrites ? 1 : 0);
   }
 
-  /** What `/readyz` says of the store, while its last write failed; nothing otherwise. */
+  /** What `/readyz` says of the store, while its last write failed or its checkpoint was ignored; nothing otherwise. */
   get report(): Readonly<Record<string, unknown>> {
-    if (this.#writeFault === undefined) return {};
+    const ignored = this.#isCheckpointIgnored ? { storeCheckpointIgnored: true } : {};
+    if (this.#writeFault === undefined) return ignored;
     const { error, sinceMs } = this.#writeFault;
-    return { storeFault: { code: error.code, detail: error.message, sinceMs } };
+    return { ...ignored, storeFault: { code: error.code, detail: error.message, sinceMs } };
   }
 
-  /** What an operator does about it; `undefined` while writes succeed. */
+  /** What an operator does about it; `undefined` while there is nothing. */
   get advice(): string | undefined {
-    if (this.#writeFault === undefined) return undefined;
-    const { error } = this.#writeFault;
-    return `The store cannot write (${error.code}). ${adviceOn(lockedCauseOf(error))}`;
+    const fault = this.#writeFault && writeAdvice(this.#writeFault);
+    if (!this.#isCheckpointIgnored) return fault;
+    return fault === undefined ? CHECKPOINT_ADVICE : `${fault} ${CHECKPOINT_ADVICE}`;
   }
 
   #note(event: string, { error }: StoreFault): void {

@@ -86,6 +86,10 @@ export class Metrics {
     'latchkey_store_takes_writes',
     '0 after a failure of the disk that only a restart of the node ends',
   );
+  readonly storeCheckpointIgnored = this.#gauge(
+    'latchkey_store_checkpoint_ignored',
+    '1 when the checkpoint of the index was gone or altered at the start, and all was read from the log',
+  );
   readonly storeFaults = this.#counter('latchkey_store_faults_total', 'Faults of the disk, by error code', [
     'code',
   ]);

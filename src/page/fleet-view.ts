@@ -1,3 +1,4 @@
+import { countOf } from '../bytes/count-of.ts';
 import type { ShownFleet, ShownFleetNode } from '../http/page-data.ts';
 import { type Content, code, el, section, table } from './dom.ts';
 import { time } from './units.ts';
@@ -95,6 +96,6 @@ function reasons({ reasons: first, moreReasons, atRisk, atRiskCount }: ShownFlee
 
 function atRiskText(atRisk: readonly string[], count: number): string {
   const more = count - atRisk.length;
-  if (atRisk.length === 0) return `${count} stores`;
+  if (atRisk.length === 0) return countOf(count, 'store');
   return more === 0 ? atRisk.join(', ') : `${atRisk.join(', ')} and ${more} more`;
 }

@@ -1,5 +1,6 @@
+import { countOf } from '../bytes/count-of.ts';
 import type { PageData } from '../http/page-data.ts';
-import { code, el, facts, list, section, table } from './dom.ts';
+import { type Content, code, el, facts, list, section, table } from './dom.ts';
 import { ringPicture } from './ring-picture.ts';
 import { markOf, type Slot } from './slot-mark.ts';
 import { age, bytes, time } from './units.ts';
@@ -34,8 +35,15 @@ export function nodeView(data: PageData): readonly HTMLElement[] {
   ];
 }
 
+function accountOf(account: string | undefined, byKeyslots: string | undefined): Content {
+  if (account !== undefined) return code(account);
+  return byKeyslots === undefined
+    ? 'not known while the store is closed'
+    : [code(byKeyslots), ' by the keyslot file'];
+}
+
 function stateSection(status: Status): HTMLElement {
-  const { ready, summary, cause, advice, accountId, mode, waitingForFormerClients } = status;
+  const { ready, summary, cause, advice, accountId, keyslotAccount, mode, waitingForFormerClients } = status;
   return section(
     'State',
     el(
@@ -50,12 +58,12 @@ function stateSection(status: Status): HTMLElement {
     el('ul', { id: 'advice' }, ...advice.map((sentence) => el('li', {}, sentence))),
     facts([
       ['Cause', cause === undefined ? undefined : el('span', { id: 'cause' }, cause)],
-      ['Account', accountId === undefined ? 'not known while the store is closed' : code(accountId)],
+      ['Account', accountOf(accountId, keyslotAccount)],
       [
         'Waits for',
         waitingForFormerClients === undefined
           ? undefined
-          : `${waitingForFormerClients} clients from before the last restart`,
+          : `${countOf(waitingForFormerClients, 'client')} from before the last restart`,
       ],
       ['Draining', drainingOf(status)],
     ]),
@@ -208,12 +216,13 @@ function earlyWarning({ tcbWarnings }: Status): HTMLElement {
 
 function fleetOf({ fleet }: Status): HTMLElement {
   if (fleet === undefined) return el('p', { class: 'quiet' }, 'The trust section names no authority.');
-  const { manifest, awaited, conflict, serversBehind = 0, waiting = [], ending = [] } = fleet;
+  const { manifest, awaited, conflict, handover, serversBehind = 0, waiting = [], ending = [] } = fleet;
   return facts([
     ['Serial', manifest === undefined ? 'none yet' : `${manifest.serial}`],
     ['Awaited', awaited === undefined ? undefined : `${awaited.serial}`],
     ['Conflict', conflict === undefined ? undefined : `two manifests of serial ${conflict.serial}`],
     ['Servers behind', `${serversBehind}`],
+    ['Handover', handover && `to ${handover.to}: ${handover.takesEffect}`],
     ['Takes effect', waiting.length === 0 ? undefined : list(waiting.map(timed), '')],
     ['Ends soon', ending.length === 0 ? undefined : list(ending.map(timed), '')],
   ]);
@@ -221,7 +230,10 @@ function fleetOf({ fleet }: Status): HTMLElement {
 
 const timed = ({ entry, at }: { readonly entry: string; readonly at: string }): string => `${entry}: ${at}`;
 
-function diskOf({ disk, status: { storeFault, audit } }: PageData): HTMLElement {
+function diskOf({
+  disk,
+  status: { storeFault, storeCheckpointIgnored = false, audit },
+}: PageData): HTMLElement {
   if (disk === undefined) return el('p', { class: 'quiet' }, 'The store is closed.');
   const fault = storeFault === undefined ? undefined : `${storeFault.code}: ${storeFault.detail}`;
   return facts([
@@ -229,6 +241,10 @@ function diskOf({ disk, status: { storeFault, audit } }: PageData): HTMLElement 
     ['Free', disk.freeBytes === undefined ? 'not known' : bytes(disk.freeBytes)],
     ['Writes', disk.takesWrites ? 'taken' : el('strong', { class: 'bad-text' }, 'refused until a restart')],
     ['Fault', fault],
+    [
+      'Checkpoint',
+      storeCheckpointIgnored ? el('strong', { class: 'bad-text' }, 'altered or gone; ignored') : undefined,
+    ],
     [
       'Audit log',
       audit === undefined ? undefined : `${audit.sequence} entries, ${audit.behind} not written yet`,

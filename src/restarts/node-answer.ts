@@ -44,6 +44,7 @@ const schema = z.object({
   slots: z.array(slot).max(MAX_LISTED_SLOTS).default([]),
   clients: count.optional(),
   clientsAtRisk: count,
+  clientsUnregistered: count.default(0),
   waitingForFormerClients: count.default(0),
   draining: z.union([z.boolean(), z.object({ remaining: count })]).default(false),
   restartRefusal: shownText.optional(),

@@ -1,3 +1,4 @@
+import { countOf } from '../bytes/count-of.ts';
 import type { NodeAnswer } from './node-answer.ts';
 
 /** A node that was asked. */
@@ -55,13 +56,22 @@ const byState: Readonly<Record<string, Finding>> = {
   fenced: unknown('it is fenced: do what its advice says'),
 };
 
+/** What the operator knows, and no node can tell. */
+export interface KnownToOperator {
+  /** Accounts, SS58, of nodes that were taken away for good: nobody waits for their answers. */
+  readonly gone?: ReadonlySet<string>;
+}
+
 /**
  * Says of each node whether it may be restarted now: when at least t of its slots are held by servers that answer and
  * run, and each of its clients keeps the slots that it needs. Each fact that allows a restart is told by two nodes, so
  * that one that lies about itself does not make another look safe; and what is missing never allows one.
  */
-export function planRestarts(asked: readonly AskedNode[]): RestartPlan {
-  const fleet = new Fleet(asked);
+export function planRestarts(
+  asked: readonly AskedNode[],
+  { gone = new Set() }: KnownToOperator = {},
+): RestartPlan {
+  const fleet = new Fleet(asked, gone);
   const planned = fleet.judged.map(({ node, findings, margin }) => {
     const reasons = findings.map(({ reason }) => reason);
     const isNo = findings.some(({ verdict }) => verdict === 'no');
@@ -84,13 +94,20 @@ class Fleet {
   readonly #byAccount = new Map<string, readonly Answered[]>();
   /** Why an account cannot be believed: two different instances answer for it. */
   readonly #doubtful = new Set<string>();
+  /** Accounts that are gone for good, by the operator; one that answers is not. */
+  readonly #gone: ReadonlySet<string>;
+  /** Without a node that serves the ring there are no records that another one waits for, as at the first start of a ring. */
+  readonly #isRingServed: boolean;
 
-  constructor(asked: readonly AskedNode[]) {
+  constructor(asked: readonly AskedNode[], gone: ReadonlySet<string>) {
     this.#asked = asked;
     const answered = asked.filter(isAnswered);
     for (const node of answered) this.#add(node);
     for (const account of this.#doubtful) this.#byAccount.delete(account);
     this.#answered = answered.filter(({ answer: { accountId } }) => !this.#isDoubtful(accountId));
+    const present = new Set(answered.map(({ answer }) => answer.accountId));
+    this.#gone = new Set([...gone].filter((account) => !present.has(account)));
+    this.#isRingServed = answered.some(({ answer }) => answer.ring?.standing === 'serving');
   }
 
   get judged(): readonly { node: AskedNode; findings: readonly Finding[]; margin: number }[] {
@@ -145,7 +162,11 @@ class Fleet {
     const waiting =
       waitingForFormerClients === 0
         ? []
-        : [no(`${waitingForFormerClients} clients from before its last restart have not come back`)];
+        : [
+            no(
+              `${countOf(waitingForFormerClients, 'client')} from before its last restart did not come back yet`,
+            ),
+          ];
     const slots = COUNTING.has(state)
       ? slotFindings(answer, this.#proved(answer), 'its own store')
       : [byState[state] ?? unknown(`this program does not know the state "${state}"`)];
@@ -156,10 +177,14 @@ class Fleet {
   #ofClients(node: Answered): readonly Finding[] {
     const { accountId, clients, clientsAtRisk, clientAccounts } = node.answer;
     const own =
-      clientsAtRisk === 0 ? [] : [no(`${clientsAtRisk} stores need its slot, by their own reports to it`)];
+      clientsAtRisk === 0
+        ? []
+        : [no(`at risk without its slot: ${countOf(clientsAtRisk, 'store')}, by their own reports to it`)];
     const known = this.#others(node).flatMap((client) => this.#ofClient(client, accountId));
     if (clientAccounts !== undefined) {
-      const missing = clientAccounts.filter((client) => client !== accountId && !this.#byAccount.has(client));
+      const missing = clientAccounts.filter(
+        (client) => client !== accountId && !this.#byAccount.has(client) && !this.#gone.has(client),
+      );
       return [...own, ...known, ...missing.map((client) => unknown(`its client ${client} did not answer`))];
     }
     const naming = new Set(
@@ -168,8 +193,9 @@ class Fleet {
         .map(nameOf),
     ).size;
     if (clients === undefined) return [...own, ...known, unknown('it does not say how many clients it has')];
-    const missing = clients - naming;
-    const more = missing <= 0 ? [] : [unknown(`${missing} of its ${clients} clients were not asked`)];
+    const { clientsUnregistered } = node.answer;
+    const missing = clients - naming - Math.min(this.#gone.size, clientsUnregistered);
+    const more = missing <= 0 ? [] : [unknown(notAsked(missing, clients, clientsUnregistered))];
     return [...own, ...known, ...more, ...this.#silent()];
   }
 
@@ -190,6 +216,7 @@ class Fleet {
 
   /** What holds up every restart. */
   #ofFleet(node: Answered): readonly Finding[] {
+    if (!this.#isRingServed) return [];
     return this.#others(node).flatMap((other) => {
       const { ring } = other.answer;
       return ring === undefined || ring.standing === 'serving' || ring.standing === 'no-member'
@@ -286,6 +313,14 @@ function oncePerAnswer<Value>(read: (answer: NodeAnswer) => Value): (answer: Nod
     known.set(answer, found);
     return found.value;
   };
+}
+
+/** A node that was taken off the chain and away leaves its keys at its servers until they restart. */
+function notAsked(missing: number, clients: number, unregistered: number): string {
+  const words = `not asked, or without an answer: ${missing} of its ${countOf(clients, 'client')}`;
+  return unregistered === 0
+    ? words
+    : `${words} (${unregistered} without a record on the chain: if that node is gone for good, \`latchkey fleet status --gone ACCOUNT\` does not wait for it)`;
 }
 
 const names = (answer: NodeAnswer, server: string | undefined): boolean =>

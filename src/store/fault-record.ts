@@ -30,6 +30,10 @@ export class FaultRecord {
     return this.#compaction;
   }
 
+  checkpointIgnored(): void {
+    this.#tell(() => this.#observer.checkpointIgnored?.());
+  }
+
   groupWritten(milliseconds: number): void {
     this.#tell(() => this.#observer.groupWritten?.(milliseconds));
   }

@@ -110,7 +110,9 @@ export class SealedStore implements Store, AsyncDisposable {
     return withLocked(options, 'read-write', async (source, lock) => {
       const recovered = await readStore(source, lock);
       if (source.admit !== undefined) await admit(recovered, source.admit);
-      return new SealedStore(recovered.state, await mend(recovered), options);
+      const report = await mend(recovered);
+      if (report.checkpoint === 'unusable') recovered.state.faults.checkpointIgnored();
+      return new SealedStore(recovered.state, report, options);
     });
   }
 

@@ -129,7 +129,7 @@ describe.sequential('a node that is operated by its commands', { timeout: 180_00
     const text = await subject.run('status', '--config', subject.configFile, '--explain');
     expect(text.code).toBe(0);
     expect(text.stdout).toContain('backed (1 of 1 slots live, 1 needed)');
-    expect(text.stdout).toContain('Nothing.');
+    expect(text.stdout).toContain('Its store is backed');
     const json = await subject.run('status', '--config', subject.configFile, '--json');
     const report = JSON.parse(json.stdout);
     expect(report).toMatchObject({ state: 'backed', ready: true, live: 1, n: 1, t: 1 });

@@ -46,7 +46,7 @@ function partsOf(text: string): { readonly prose: string; readonly lines: readon
     const [, language] = /^ *```(.*)$/.exec(line) ?? [];
     if (language !== undefined) fence = fence === undefined ? language : undefined;
     else if (fence === undefined) prose.push(line);
-    else if (['', 'sh', 'bash'].includes(fence)) code.push(line);
+    else if (['', 'sh', 'bash', 'console'].includes(fence)) code.push(line.replace(/^\$ /, ''));
   }
   return { prose: prose.join('\n'), lines: code.join('\n').replaceAll('\\\n', ' ').split('\n') };
 }

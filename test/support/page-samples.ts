@@ -13,7 +13,7 @@ const backed: ShownStatus = {
   state: 'backed',
   ready: true,
   summary: 'backed (5 of 5 slots live, 3 needed)',
-  advice: ['Nothing. Up to 2 of its 5 key servers may lose their memory at once.'],
+  advice: ['Its store is backed: up to 2 of its 5 key servers may lose their memory at once.'],
   accountId: accountNamed('self'),
   live: 5,
   n: 5,

@@ -345,8 +345,18 @@ export class Guardian {
     const reason = messageOf(error);
     const cause = this.#causeOf(error);
     this.#parts.log('error', 'store.locked', { cause, reason });
-    const newest = await this.#stage.folder.newestGeneration();
-    this.#set({ name: 'locked', cause, have: 0, need: newest?.t ?? 1, n: newest?.n ?? 0, slots: [], reason });
+    const file = await this.#stage.folder.keyslotFile();
+    const newest = file?.generations[0];
+    this.#set({
+      name: 'locked',
+      cause,
+      account: file?.account,
+      have: 0,
+      need: newest?.t ?? 1,
+      n: newest?.n ?? 0,
+      slots: [],
+      reason,
+    });
   }
 
   #causeOf(error: unknown): LockedCause {

@@ -84,7 +84,7 @@ export async function recoverKey(
     const [{ n }] = file.generations;
     const forgot = slots.filter(({ standing }) => typeof standing !== 'string' && standing.kind === 'forgot');
     const reason = 'too few key servers gave their slot';
-    const locked = { name: 'locked', have, need, n, slots } as const;
+    const locked = { name: 'locked', account: file.account, have, need, n, slots } as const;
     if (refusedBy() === undefined) {
       const cause = slots.length > 0 && slots.length - forgot.length < need ? 'keys-lost' : 'keys-missing';
       report({ ...locked, cause, reason });

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import type { FileSystem, FolderLock } from '../../disk/file-system.ts';
 import { ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
-import type { Generation } from '../../keyslots/keyslot-file.ts';
+import type { KeyslotFile } from '../../keyslots/keyslot-file.ts';
 import { systemCode } from '../../store/files/disk-failure.ts';
 
 /**
@@ -47,12 +47,11 @@ export class NodeFolder {
     return keyslots === undefined ? 'without-keyslots' : 'enrolled';
   }
 
-  /** The newer generation of the keyslot file. Its MAC is not checked. `undefined` when the file cannot be read. */
-  async newestGeneration(): Promise<Generation | undefined> {
-    const file = await new KeyslotDisk(this.#fileSystem, NodeFolder.keyslotsPath(this.path))
+  /** The keyslot file. Its MAC is not checked. `undefined` when it cannot be read. */
+  async keyslotFile(): Promise<KeyslotFile | undefined> {
+    return new KeyslotDisk(this.#fileSystem, NodeFolder.keyslotsPath(this.path))
       .read()
       .catch(() => undefined);
-    return file?.generations[0];
   }
 
   /**

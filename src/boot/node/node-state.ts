@@ -45,6 +45,8 @@ export type NodeState =
   | {
       readonly name: 'locked';
       readonly cause: LockedCause;
+      /** Owner of the store by the keyslot file, which the host can write; `undefined` while there is none to read. */
+      readonly account?: AccountId | undefined;
       /** Slots that gave their key at the last attempt. */
       readonly have: number;
       /** Slots that open the store: t of the keyslot file, 1 while there is none to read. */
@@ -101,11 +103,13 @@ export function slotToJson(slot: SlotReport): Record<string, unknown> {
 
 /** A state for `/readyz`, `latchkey status` and the log. */
 export function stateToJson(state: NodeState): Record<string, unknown> {
-  const { name, quorum, ...rest } = { quorum: undefined, ...state };
+  const { name, quorum, account, ...rest } = { quorum: undefined, account: undefined, ...state };
   const slots = 'slots' in state ? { slots: state.slots.map(slotToJson) } : {};
   const { t, n } = quorum ?? {};
   const known = quorum === undefined ? {} : { t, n };
-  return { state: name, ...known, ...rest, ...slots, summary: summarize(state) };
+  // Not `accountId`: nothing has proved it.
+  const owner = account === undefined ? {} : { keyslotAccount: encodeSs58(account) };
+  return { state: name, ...owner, ...known, ...rest, ...slots, summary: summarize(state) };
 }
 
 /** One line for a person. */
@@ -144,7 +148,7 @@ export function explain(state: NodeState): string {
     case 'starting':
       return `Nothing yet. The node waits: ${state.reason}.`;
     case 'fresh':
-      return 'Nothing. The node enrols with key servers; it is ready when all its slots are confirmed.';
+      return 'Nothing to do: the node enrols with key servers; it is ready when all its slots are confirmed.';
     case 'locked':
       return explainLocked(state);
     case 'unbacked':
@@ -152,13 +156,13 @@ export function explain(state: NodeState): string {
     case 'unclaimed':
       return explainUnclaimed(state);
     case 'open':
-      return 'Nothing. The node is about to check its slots.';
+      return 'Nothing to do: the node is about to check its slots.';
     case 'degraded':
       return explainElsewhere(state) + explainDegraded(state);
     case 'backed':
       if (slotsElsewhere(state) > 0) return explainElsewhere(state).trimEnd();
       if (drainingServers(state) > 0) return explainDraining(state);
-      return `Nothing. Up to ${state.n - state.t} of its ${state.n} key servers may lose their memory at once.`;
+      return `Its store is backed: up to ${state.n - state.t} of its ${state.n} key servers may lose their memory at once.`;
     case 'fenced':
       return fencedAdvice[state.cause];
     case 'stopped':
@@ -191,7 +195,8 @@ function explainElsewhere(state: Extract<NodeState, { name: 'degraded' | 'backed
 function explainDraining(state: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {
   const { reason } = state;
   const why = reason === undefined ? '' : ` Last attempt: ${reason}.`;
-  return `${drainingServers(state)} of its ${state.n} key servers are about to be stopped. The node keeps their slots until it has ${state.n} at others; where there are too few others, add a key server or cancel a drain.${why}`;
+  const count = drainingServers(state);
+  return `${count} of its ${state.n} key servers ${count === 1 ? 'is' : 'are'} about to be stopped. The node keeps these slots until it has ${state.n} at others; where there are too few others, add a key server or cancel a drain.${why}`;
 }
 
 function explainUnclaimed({ cause }: Extract<NodeState, { name: 'unclaimed' }>): string {
@@ -219,7 +224,18 @@ function explainLocked(state: Extract<NodeState, { name: 'locked' }>): string {
     (slot) =>
       `  - ${encodeSs58(slot.server)}: ${typeof slot.standing === 'string' ? slot.standing : describeFailure(slot.standing)}`,
   );
-  return [`It has ${have} of the ${need} slots that it needs. ${reason}`, ...lines, adviceOn(cause)].join(
-    '\n',
-  );
+  const head = `It has ${have} of the ${need} slots that it needs. ${reason}`;
+  return [head, ...lines, adviceOn(cause), ...adviceOnLockedServers(state)].join('\n');
+}
+
+/** Servers that are locked themselves cannot be brought back from outside; in a total blackout all of them are. */
+function adviceOnLockedServers({ have, need, slots }: Extract<NodeState, { name: 'locked' }>): string[] {
+  const locked = slots.filter(
+    ({ standing }) =>
+      typeof standing !== 'string' && standing.kind === 'refused' && standing.code === 'NODE_LOCKED',
+  ).length;
+  if (locked === 0 || slots.length - locked >= need - have) return [];
+  return [
+    `${locked} of these servers are locked themselves: it opens after them. When no node of the fleet opens any more, it is a total blackout: restart none, and let custodians open the stores, where trust.custody names them (docs/runbooks.md, Total blackout).`,
+  ];
 }

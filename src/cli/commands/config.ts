@@ -5,9 +5,16 @@ import { environmentVariables } from '../../config/environment.ts';
 import type { Config } from '../../config/schema.ts';
 import { readSecrets, wipeSecrets } from '../../config/secrets.ts';
 import { RECOVER_CHOICES, templateWith } from '../../config/template.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
+import {
+  addConfigOption,
+  addTrustRootOption,
+  type ConfigOptions,
+  type RootOptions,
+  readConfig,
+  readTrustRoot,
+} from '../shared/config-options.ts';
 
-interface CheckOptions extends ConfigOptions {
+interface CheckOptions extends ConfigOptions, RootOptions {
   readonly askChain?: true;
   readonly json?: true;
 }
@@ -25,7 +32,7 @@ export function configCommand(): Command {
     )
     .option('--nodes <count>', 'how many nodes the network has: chooses trust.minimumThreshold', nodeCount)
     .action(init);
-  addConfigOption(command.command('check'))
+  addTrustRootOption(addConfigOption(command.command('check')))
     .description('read a configuration as `serve` would, without starting; exit 0 when it is good')
     .option('--ask-chain', 'count the servers that the chain shows, and warn about the threshold')
     .option('--json', 'print the whole configuration with defaults and overrides as JSON')
@@ -75,22 +82,26 @@ async function askForRecover(): Promise<string> {
   }
 }
 
-async function check({ config: path, askChain, json }: CheckOptions): Promise<void> {
+async function check({ config: path, askChain, json, ...root }: CheckOptions): Promise<void> {
   const { configWarnings } = await import('../../config/config-warnings.ts');
   const { trustHash } = await import('../../trust/trust-hash.ts');
   const config = await readConfig(path);
   wipeSecrets(await readSecrets(config));
-  const servers = askChain === true ? await countServers(config) : undefined;
+  const servers = askChain === true ? await countServers(config, root) : undefined;
   for (const warning of await configWarnings(config, servers)) process.stderr.write(`warning: ${warning}\n`);
   if (json === true) console.log(JSON.stringify(config));
   else console.log(`good; trust hash ${toPrefixedHex(trustHash(config.trust))}`);
 }
 
-async function countServers(config: Config): Promise<number> {
+async function countServers(config: Config, root: RootOptions): Promise<number> {
   // A whole node is loaded with it.
   const { buildParts } = await import('../../node/parts.ts');
   const { silentLog } = await import('../../observe/log.ts');
-  const { chain, collateral } = buildParts(config, { log: silentLog });
+  const trustRoot = await readTrustRoot(root);
+  const { chain, collateral } = buildParts(config, {
+    log: silentLog,
+    ...(trustRoot === undefined ? {} : { trustRoot }),
+  });
   try {
     const { servers } = await chain.snapshot();
     return servers.filter(({ active }) => active).length;

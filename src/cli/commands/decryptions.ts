@@ -25,7 +25,7 @@ interface ConfigOptions {
 
 /** `latchkey decryptions`: the decryption service on a listener of its own. */
 export function decryptionsCommand(io: StoreIo = processIo()): Command {
-  const decryptions = new Command('decryptions').description('Decryption results with wait-for-put');
+  const decryptions = new Command('decryptions').description('decryption results with wait-for-put');
   configurable(decryptions, 'serve', 'serve GET and PUT /decryption/<64 hex digits> until SIGTERM').action(
     (options: ConfigOptions) => serve(io, options),
   );

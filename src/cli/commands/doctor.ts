@@ -36,7 +36,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
   const parts = buildParts(config, { log: silentLog, ...(trustRoot === undefined ? {} : { trustRoot }) });
   try {
     const unmeasured = unmeasuredInputs(process.env, process.execArgv);
-    const findings = await findingsOf(config, parts, unmeasured);
+    const findings = await findingsOf(config, parts, unmeasured, trustRoot !== undefined);
     await show(findings, options);
     if (findings.some(({ level }) => level === 'wrong')) process.exitCode = exitCodes.refused;
   } finally {

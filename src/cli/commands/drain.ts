@@ -5,6 +5,7 @@ import { agentSocketOf } from '../shared/agent-client.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import {
   askDrain,
+  changeNote,
   type DrainStanding,
   drainLines,
   hasHandedOver,
@@ -74,12 +75,10 @@ async function wait(
   socketPath: string,
   { deadlineMs, unmovableDeadlineMs, ringDeadlineMs }: DrainOptions,
 ): Promise<DrainStanding> {
-  const clients = startProgress(processIo(), 'draining (Ctrl-C ends the waiting only): moved', 'clients');
-  const records = startProgress(
-    processIo(),
-    'draining: the other members of the ring have not all of',
-    'records',
-  );
+  const io = processIo();
+  const note = changeNote((line) => io.stderr.write(`${line}\n`));
+  const clients = startProgress(io, 'draining (Ctrl-C ends the waiting only): moved', 'clients');
+  const records = startProgress(io, 'draining: the other members of the ring have not all of', 'records');
   try {
     return await waitUntilFree(() => askDrain(socketPath, 'GET'), {
       clock: systemClock,
@@ -87,6 +86,8 @@ async function wait(
       unmovableDeadlineMs,
       ringDeadlineMs,
       onStanding(standing) {
+        // A log has no line that counts.
+        if (!io.terminal.stderr) note(standing);
         const { moved, remaining, ring } = standing;
         if (remaining > 0 || ring === undefined || hasHandedOver(standing))
           return clients.update(moved, moved + remaining);

@@ -28,7 +28,7 @@ interface EpochSummary {
 
 /** `latchkey epochs`: shows the DKG journals in a store, and prunes them. */
 export function epochsCommand(io: StoreIo = processIo()): Command {
-  const epochs = new Command('epochs').description('Epochs of a distributed key generation');
+  const epochs = new Command('epochs').description('epochs of a distributed key generation');
   journalCommand(epochs, 'list', 'print the epochs, with counts').action((options: JournalOptions) =>
     withJournal(options, (journal) => list(journal, options, io)),
   );

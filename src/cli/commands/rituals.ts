@@ -39,7 +39,7 @@ const AT_ONCE = 256;
 
 /** `latchkey rituals`: a node's ritual fragments, with the store and the backup that its configuration file names. */
 export function ritualsCommand(io: StoreIo = processIo()): Command {
-  const rituals = new Command('rituals').description('Decryption key fragments of rituals');
+  const rituals = new Command('rituals').description('decryption key fragments of rituals');
   addConfigCommands(rituals, io);
   addRitualBackupCommands(rituals, io);
   addReadingCommands(rituals, io);

@@ -7,7 +7,7 @@ import { addTransferCommands } from '../store/transfer.ts';
 
 /** `latchkey store …`: a sealed store that a password opens, for development, scripts and migration. */
 export function storeCommand(io: StoreIo = processIo()): Command {
-  const store = new Command('store').description('Work on a sealed store that a password opens');
+  const store = new Command('store').description('work on a sealed store that a password opens');
   addCareCommands(store, io);
   addRecordCommands(store, io);
   addTransferCommands(store, io);

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { utf8 } from '../../bytes/concat.ts';
 import { escapeControls } from '../../bytes/escape-controls.ts';
+import { encodeSs58 } from '../../bytes/ss58.ts';
 import { agentProblem, askAgent, readAgentJson } from '../../client/agent-connection.ts';
+import { type CustodyRequest, decodeRequest } from '../../custody/request.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { agentSocketOf } from '../shared/agent-client.ts';
 import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
@@ -40,7 +42,19 @@ export async function requestOfNode(
   if (typeof request !== 'string') throw new ProblemError('INTERNAL', 'the node gave no request');
   if (options.out === undefined) await print(processIo().stdout, request);
   else await writeNewFile(options.out, 'out', (write) => write(utf8(request)));
+  for (const line of requestLines(decodeRequest(request))) process.stderr.write(`${line}\n`);
 }
+
+/** What the operator tells the custodians by another way, and how many of them have to answer. */
+export const requestLines = ({
+  account,
+  generation,
+  threshold,
+  parts,
+}: CustodyRequest): readonly string[] => [
+  `account ${encodeSs58(account)}: tell it to each custodian by another way than this request`,
+  `generation ${generation}; ${threshold} of ${parts.length} custodians have to answer, for this process alone: do not restart the node`,
+];
 
 /** A line about an answer that does not count. The answer came by mail: what it says of itself is escaped. */
 export const refusalLine = ({

@@ -1,5 +1,7 @@
 import { describeInForce } from '../../fleet/describe.ts';
 import { judgeFirstManifest } from '../../fleet/first-manifest.ts';
+import { delayedEntries } from '../../fleet/delayed-entries.ts';
+import type { FleetState } from '../../fleet/fleet-state.ts';
 import { inForce } from '../../fleet/in-force.ts';
 import type { ConfigOptions } from '../shared/config-options.ts';
 import { readManifests } from './read-manifests.ts';
@@ -18,4 +20,14 @@ export async function verify(paths: readonly string[], { config }: ConfigOptions
   // A new node takes the clock of the chain; here it is this machine's.
   const time = { nowMs, chainMs: nowMs };
   for (const line of describeInForce(inForce(state, time, 'issue'))) console.log(line);
+  for (const line of waitingLines(state, nowMs)) console.log(line);
+}
+
+/** What waits for its delay, counted from the dates of the authority, as a new node does. */
+export function waitingLines({ newest, authority }: FleetState, nowMs: number): readonly string[] {
+  if (newest === undefined) return [];
+  return delayedEntries(newest)
+    .map(({ name, sinceMs }) => ({ name, atMs: sinceMs + authority.delayMs }))
+    .filter(({ atMs }) => atMs > nowMs)
+    .map(({ name, atMs }) => `  waits until ${new Date(atMs).toISOString()}: ${name}`);
 }

@@ -31,7 +31,10 @@ export async function startDecryptionsServer(
   onError: (error: unknown, requestId?: string) => void,
 ): Promise<DecryptionsServer> {
   const writeAuthorization = await readAuthorization(config.writeAuthorization);
-  const engine = await openEngine(config);
+  const engine = await openEngine(config).catch((error: unknown) => {
+    if (writeAuthorization.kind === 'bearer') writeAuthorization.token.wipe();
+    throw error;
+  });
   const listeners: ServedApp[] = [];
   const metrics = new DecryptionsPrometheus();
   try {
@@ -81,24 +84,27 @@ async function openEngine({ engine, storePath, passwordFile }: DecryptionsConfig
 }
 
 async function openEtcd({ user, tls, ...settings }: EtcdSettings): Promise<Engine> {
+  const pems = {
+    ca: await readPem(tls?.caFile),
+    cert: await readPem(tls?.certFile),
+    key: await readPem(tls?.keyFile),
+  };
   const password =
     user === undefined ? undefined : await readSecret(user.passwordFile, 'engine.etcd.user.passwordFile', 1);
-  const table = await EtcdTable.open({
-    ...settings,
-    tls: {
-      ca: await readPem(tls?.caFile),
-      cert: await readPem(tls?.certFile),
-      key: await readPem(tls?.keyFile),
-    },
-    ...(user === undefined || password === undefined ? {} : { user: { name: user.name, password } }),
-  });
-  return {
-    table,
-    close: async () => {
-      table.close();
-      password?.wipe();
-    },
-  };
+  const signIn = user === undefined || password === undefined ? {} : { user: { name: user.name, password } };
+  try {
+    const table = await EtcdTable.open({ ...settings, tls: pems, ...signIn });
+    return {
+      table,
+      close: async () => {
+        table.close();
+        password?.wipe();
+      },
+    };
+  } catch (error) {
+    password?.wipe();
+    throw error;
+  }
 }
 
 async function readPem(path: string | undefined): Promise<string | undefined> {

@@ -22,6 +22,7 @@ export async function findingsOf(
   config: Config,
   parts: Pick<NodeParts, 'chain' | 'fetch'> & MachineParts,
   unmeasured: readonly UnmeasuredInput[],
+  isDevelopment = false,
 ): Promise<readonly Finding[]> {
   const { dataFolder } = config.node;
   const time = await timeFindings(parts, config.trust);
@@ -35,7 +36,7 @@ export async function findingsOf(
     custodyFinding(config),
     ...(await machineFindings(config, parts)),
     ...(await runningFindings(config)),
-    ...environmentFindings(unmeasured),
+    ...environmentFindings(unmeasured, isDevelopment),
   ];
 }
 
@@ -116,14 +117,20 @@ function fleetFindings(data: z.output<typeof statusSchema> | undefined): readonl
   ];
 }
 
-function environmentFindings(unmeasured: readonly UnmeasuredInput[]): readonly Finding[] {
+/** @param isDevelopment an injected root was given, with which `serve` allows all of them. */
+export function environmentFindings(
+  unmeasured: readonly UnmeasuredInput[],
+  isDevelopment: boolean,
+): readonly Finding[] {
   if (unmeasured.length === 0) {
     return [{ check: 'environment', level: 'good', text: 'no variable or flag changes the process' }];
   }
   return unmeasured.map(({ name, effect }) => ({
     check: 'environment',
-    level: 'wrong',
+    level: isDevelopment ? 'warning' : 'wrong',
     text: `${name}: ${effect}`,
-    advice: '`latchkey serve` refuses to start with it; remove it from the service',
+    advice: isDevelopment
+      ? 'allowed with --insecure-trust-root only; `latchkey serve` without it refuses to start'
+      : '`latchkey serve` refuses to start with it; remove it from the service',
   }));
 }

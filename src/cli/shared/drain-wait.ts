@@ -95,9 +95,30 @@ export function drainLines(standing: DrainStanding): readonly string[] {
       return `  ${accountId}  ${endpoint ?? '-'}  ${keys} ${keys === 1 ? 'key' : 'keys'}; ${standing}${risk}`;
     }),
     ...(unlisted > 0 ? [`  and ${unlisted} more`] : []),
+    ...(clients.some(({ standing }) => standing === TOLD) ? noServerLines : []),
     ...(hasHandedOver(standing) ? [] : ringLines(standing)),
     'Draining goes on; `latchkey drain --cancel` ends it.',
   ];
+}
+
+/** The node told it that it drains. */
+const TOLD = 'told';
+/** The node does not know which servers a client finds good enough; the client says it in its own status. */
+const noServerLines: readonly string[] = [
+  'A client that stays "told" finds no other server: each store wants 5 besides its own node, or as many as the chain shows.',
+  'With six nodes or fewer start another node first, or take the record of this one off the chain.',
+];
+
+/** One line for a log, when it differs from the one before. */
+export function changeNote(onLine: (line: string) => void): (standing: DrainStanding) => void {
+  let last = '';
+  return (standing) => {
+    const { remaining, unmovable, moved } = standing;
+    const ring = hasHandedOver(standing) ? '' : '; the ring has not all records yet';
+    const line = `draining: needed by ${remaining}, ${moved} moved, ${unmovable} cannot move${ring}`;
+    if (line !== last) onLine(line);
+    last = line;
+  };
 }
 
 /** What is missing, and what to do when it does not come. */

@@ -4,6 +4,9 @@ import { basename, dirname } from 'node:path';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { systemCode } from '../../store/files/disk-failure.ts';
 
+/** What a person is told instead of EEXIST. */
+const NAME_TAKEN = 'there is a file of this name already, and none is replaced: choose another name';
+
 /** Name of a file while it is being written, with the id of the writing process. */
 const unfinished = (path: string, pid: number): string => `${path}.unfinished-${pid}`;
 
@@ -19,6 +22,7 @@ export async function writeNewFile<T>(
   fill: (write: (bytes: Uint8Array) => Promise<void>) => Promise<T>,
 ): Promise<T> {
   const failed = (cause: unknown): never => {
+    if (systemCode(cause) === 'EEXIST') throw unwritable(path, option, cause, NAME_TAKEN);
     throw unwritable(path, option, cause);
   };
   await requireFree(path, option);
@@ -84,7 +88,7 @@ function isRunning(pid: number): boolean {
 /** Requires that no file has this name. @throws ProblemError STORE_FILE_UNWRITABLE. */
 export async function requireFree(path: string, option: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
-  if (found !== undefined) throw unwritable(path, option, undefined, 'EEXIST');
+  if (found !== undefined) throw unwritable(path, option, undefined, NAME_TAKEN);
 }
 
 async function takeName(temporary: string, path: string): Promise<void> {

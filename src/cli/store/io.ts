@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { concatBytes } from '../../bytes/concat.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { exitCodes, reportFailure } from '../shared/failure.ts';
 
@@ -58,13 +59,18 @@ export async function print(stream: Writable, text: string | Uint8Array): Promis
 export async function readAll(stream: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const part of stream) {
-    parts.push(part);
-    length += part.length;
-    // One byte more than allowed is enough for the store to refuse it by its own limit.
-    if (length > maxBytes) break;
+  try {
+    for await (const part of stream) {
+      parts.push(part);
+      length += part.length;
+      // One byte more than allowed is enough for the store to refuse it by its own limit.
+      if (length > maxBytes) break;
+    }
+    return concatBytes(...parts);
+  } finally {
+    // A password may be in them, also in those of a stream that broke off.
+    for (const part of parts) part.fill(0);
   }
-  return new Uint8Array(Buffer.concat(parts));
 }
 
 /** The first line of a stream, at most about a kilobyte. */

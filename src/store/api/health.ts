@@ -38,6 +38,11 @@ export interface StoreHealth {
 
 /** Called when the health of a store changes. Errors that it throws are ignored. */
 export interface StoreObserver {
+  /**
+   * The store was opened although its checkpoint was gone, altered or exchanged: all was replayed from the log, so
+   * nothing is lost or changed. An exchanged file can only be noticed here.
+   */
+  checkpointIgnored?(): void;
   /** A write failed with another code than the write before, or (`undefined`) writes work again. */
   writeFaultChanged?(fault: StoreFault | undefined): void;
   /** A read from the disk failed. */

@@ -87,6 +87,12 @@ describe('export of an audit log', () => {
     await expect(verify([`\ufeff${header}`, ...rest])).rejects.toEqual(failsWith('AUDIT_EXPORT_INVALID'));
   });
 
+  it('names the place of a line that is no entry', async () => {
+    const lines = await linesOf((await logOf(node, 3)).log);
+    const changed = lines.with(2, '{}');
+    await expect(verify(changed)).rejects.toThrow('the line after entry 1');
+  });
+
   it('shows every change of a byte', async () => {
     const lines = await linesOf((await logOf(node, 3)).log);
     for (let row = 0; row < lines.length; row++)

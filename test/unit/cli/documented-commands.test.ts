@@ -1,18 +1,19 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { type Command, CommanderError } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commandTree } from '../../../src/cli/command-tree.ts';
 import { type DocumentedCommand, documentedCommands } from '../../support/documented-commands.ts';
 
 const read = (page: string): string => readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8');
+/** Pages that show how a command may be called (`[--json]`, `FILE`), and not a call. */
+const synopses = ['chain', 'collateral', 'configuration', 'store', 'survival', 'tdx-verification'];
 const pages = [
-  'docs/runbooks.md',
-  'docs/operations.md',
-  'docs/fleet.md',
-  'docs/custody.md',
-  'docs/containers.md',
-  'docs/errors.md',
+  ...readdirSync(new URL('../../../docs', import.meta.url))
+    .filter((name) => name.endsWith('.md') && !synopses.includes(name.slice(0, -3)))
+    .map((name) => `docs/${name}`),
   'README.md',
+  'kit/README.md',
+  'mock-tdx/README.md',
 ];
 const calls = pages.flatMap((page) => documentedCommands(page, read(page)));
 

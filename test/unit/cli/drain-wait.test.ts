@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { type DrainStanding, drainLines, waitUntilFree } from '../../../src/cli/shared/drain-wait.ts';
+import {
+  changeNote,
+  type DrainStanding,
+  drainLines,
+  waitUntilFree,
+} from '../../../src/cli/shared/drain-wait.ts';
 import { ManualClock, START_MS } from '../../support/collateral-world.ts';
 
 const standing = (remaining: number, moved: number, draining = true, unmovable = 0): DrainStanding => ({
@@ -113,7 +118,27 @@ describe('the lines for a person', () => {
       '2 clients still need this server, 5 moved',
       '  account 0  10.0.0.1:3001  1 key; told; AT RISK: would be below its threshold without this server',
       '  account 1  -  2 keys; told',
+      'A client that stays "told" finds no other server: each store wants 5 besides its own node, or as many as the chain shows.',
+      'With six nodes or fewer start another node first, or take the record of this one off the chain.',
       'Draining goes on; `latchkey drain --cancel` ends it.',
+    ]);
+  });
+
+  it('say nothing of missing servers while no client was told', () => {
+    const early = standing(1, 0);
+    const clients = early.clients.map((client) => ({ ...client, standing: 'not told yet' }));
+    expect(drainLines({ ...early, clients }).join()).not.toContain('finds no other server');
+  });
+
+  it('in a log come once for each change', () => {
+    const lines: string[] = [];
+    const note = changeNote((line) => lines.push(line));
+    for (const one of [standing(2, 0), standing(2, 0), standing(1, 1), standing(1, 1), standing(0, 2)])
+      note(one);
+    expect(lines).toEqual([
+      'draining: needed by 2, 0 moved, 0 cannot move',
+      'draining: needed by 1, 1 moved, 0 cannot move',
+      'draining: needed by 0, 2 moved, 0 cannot move',
     ]);
   });
 

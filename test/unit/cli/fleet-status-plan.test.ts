@@ -179,8 +179,45 @@ describe('which nodes may be restarted', () => {
       c: { waitingForFormerClients: 2, ready: false },
     });
     expect(verdicts(plan)).toEqual({ ...all('yes'), a: 'no', b: 'no', c: 'no' });
-    const ring = fleetWith({ a: { ring: { standing: 'joining' }, ready: false } });
+    const joining = { ring: { standing: 'joining' }, ready: false };
+    const ring = fleetWith({ a: joining, b: { ring: { standing: 'serving' } } });
     expect(verdicts(ring)).toEqual({ ...all('no'), a: 'yes' });
+  });
+
+  it('at the first start of a ring the next one too: where nobody serves it, nobody waits for its records', () => {
+    const joining = { ring: { standing: 'joining' }, ready: false };
+    expect(verdicts(fleetWith({ a: joining }))).toEqual(all('yes'));
+    expect(verdicts(fleetWith({ a: joining, b: joining, c: { ring: { standing: 'no-member' } } }))).toEqual(
+      all('yes'),
+    );
+  });
+
+  it('a server of a node that is gone for good, once the operator says so and the chain has no record of it', () => {
+    const left = { clients: 6, clientsUnregistered: 1 };
+    const gone = new Set([accountNamed('gone')]);
+    const fleet = (change: Answer) => {
+      const answers = new Map(fullFleet(letters));
+      answers.set('a', { ...answers.get('a'), ...change });
+      return asked(answers);
+    };
+    expect(verdicts(planRestarts(fleet(left)))).toEqual({ ...all('yes'), a: 'unknown' });
+    expect(planRestarts(fleet(left)).nodes[0]?.reasons[0]).toContain('fleet status --gone ACCOUNT');
+    expect(verdicts(planRestarts(fleet(left), { gone }))).toEqual(all('yes'));
+    // Its own agent names it.
+    const named = [...letters.slice(1), 'gone'].map(accountNamed);
+    expect(verdicts(planRestarts(fleet({ ...left, clientAccounts: named }), { gone }))).toEqual(all('yes'));
+    // One account excuses one client without a record, and none that the chain knows.
+    for (const change of [
+      { clients: 6 },
+      { clients: 7, clientsUnregistered: 1 },
+      { clients: 7, clientsUnregistered: 2 },
+      { ...left, clientAccounts: [...named, accountNamed('other')] },
+    ])
+      expect(verdicts(planRestarts(fleet(change), { gone }))).toMatchObject({ a: 'unknown' });
+    // Who answers is not gone.
+    const alive = new Set([accountNamed('b')]);
+    expect(verdicts(planRestarts(fleet(left), { gone: alive }))).toMatchObject({ a: 'unknown' });
+    expect(verdicts(planRestarts(fleet({ clientsAtRisk: 1, ...left }), { gone }))).toMatchObject({ a: 'no' });
   });
 
   it('two instances that answer for one account are both not believed, and nothing is safe', () => {

@@ -246,6 +246,8 @@ describe('a request that a custodian judges', () => {
     expect(own).toMatchObject({ index: 1, custodian: 'bob' });
     expect(judgePlatform(judged, own.part)).toHaveLength(1);
     expect(describeRequest(judged, own).join('\n')).toContain('locked (0 of 2)');
+    // By the name under which lists, doctor and refusals know it.
+    expect(describeRequest(judged, own)[1]).toMatch(/^platform +0x[0-9a-f]{64} \(SHA-256 of the PPID; TCB /);
   });
 
   it('opens for nobody else, and not with a digest that is not that of the part', () => {

@@ -120,6 +120,11 @@ describe('a header that a server shows', () => {
     for (const name of ['behind', 'behind', 'slow']) watch.hear(server(name), saying(first.header.signed));
     expect(events).toEqual(['fleet.server-behind', 'fleet.server-behind']);
     expect(watch.report()).toMatchObject({ manifest: { serial: 2 }, serversBehind: 2 });
+    // One that has caught up is behind no more, and one that lost its memory again is.
+    for (const name of ['slow', 'slow']) watch.hear(server(name), saying(second.header.signed));
+    expect(watch.report().serversBehind).toBe(1);
+    watch.hear(server('slow'), saying(first.header.signed));
+    expect(watch.report().serversBehind).toBe(2);
     await clock.advance(DELAY_MS);
     expect(trusted(watch)).toHaveLength(2);
     texts.pages.set('http://source/manifest.json', () => textOf(world.issue({}, { serial: 3 })));

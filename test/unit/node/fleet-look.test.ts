@@ -191,6 +191,29 @@ describe('a look of the status page at the fleet', () => {
     expect(restarts(closed)).not.toContain('yes');
   });
 
+  it('a locked node is shown once: under the account of its keyslot file, which the chain shows too', async () => {
+    answers.set('self', {
+      state: 'locked',
+      summary: 'locked',
+      ready: false,
+      clients: 0,
+      clientsAtRisk: 0,
+      keyslotAccount: accountNamed('self'),
+    });
+    const { nodes } = await lookAgain();
+    expect(nodes.map(({ account }) => account)).toEqual(NAMES.map(accountNamed));
+    expect(nodes[0]).toMatchObject({
+      target: 'this node, self.example:3001',
+      state: 'locked',
+      restart: 'no',
+    });
+    expect(asked.some((url) => url.includes('self.example'))).toBe(false);
+    // A file of the host's making can hide a node, and so prevents answers; it makes no restart look safe.
+    answers.set('self', { ...answers.get('self'), keyslotAccount: accountNamed('a') });
+    await clock.advance(10_000);
+    expect(restarts(await lookAgain())).not.toContain('yes');
+  });
+
   it('a round that fails is over, says why, and the next one waits as ever', async () => {
     reportFails = true;
     expect(await lookAgain()).toMatchObject({

@@ -20,6 +20,11 @@ it('readiness requests make the node count its keys at most once a second', asyn
   const formerClients = new FormerClients({ store: new MemoryStore(), log: silentLog, clock });
   const drain = new Drain({ vault: world.vault, log: silentLog, clock });
   const serving = { keyServer, formerClients, drain };
+  let record: 'unknown' | undefined = 'unknown';
+  const never = () => {
+    throw new Error('not asked here');
+  };
+  const chain = { finalized: never, time: never, recordOf: () => record };
   const report = new NodeReport(
     {
       metrics,
@@ -28,7 +33,7 @@ it('readiness requests make the node count its keys at most once a second', asyn
       collateral: memoryCollateral(pki, world.clock),
       storeWatch: new StoreWatch({ log: silentLog, metrics }),
     },
-    { open: () => undefined, serving: () => serving },
+    { open: () => undefined, serving: () => serving, chain: () => chain },
   );
   const atRisk = () => report.readiness().report['clientsAtRisk'];
   const walks = vi.spyOn(world.vault, 'keys');
@@ -43,9 +48,13 @@ it('readiness requests make the node count its keys at most once a second', asyn
   expect(atRisk()).toBe(0);
   await world.clock.advance(1_000);
   expect(atRisk()).toBe(1);
+  expect(report.readiness().report['clientsUnregistered']).toBeUndefined();
   await world.clock.advance(-500);
   expect(atRisk()).toBe(1);
   expect(walks).toHaveBeenCalledTimes(3);
+  record = undefined;
+  await world.clock.advance(2_000);
+  expect(report.readiness().report).toMatchObject({ clients: 1, clientsUnregistered: 1 });
 });
 
 it.each(['readiness', 'status'] as const)('%s reads each fact about the node once', (answer) => {

@@ -60,3 +60,19 @@ it.each([true, false])(
     expect(text).toContain(`latchkey_store_takes_writes ${takesWrites ? 1 : 0}\n`);
   },
 );
+
+it('a checkpoint that was ignored is an event, a metric, and said by readiness and status, beside a fault', async () => {
+  const { watch, events, metrics } = watching();
+  expect(await metrics.text()).toContain('latchkey_store_checkpoint_ignored 0');
+  watch.checkpointIgnored();
+  expect(events).toEqual(['warn store.checkpoint-ignored']);
+  expect(await metrics.text()).toContain('latchkey_store_checkpoint_ignored 1');
+  expect(watch.report).toEqual({ storeCheckpointIgnored: true });
+  expect(watch.advice).toContain('no record is affected');
+  watch.writeFaultChanged(fault('STORE_DISK_FULL'));
+  expect(watch.report).toMatchObject({
+    storeCheckpointIgnored: true,
+    storeFault: { code: 'STORE_DISK_FULL' },
+  });
+  expect(watch.advice).toMatch(/cannot write .* no record is affected/s);
+});

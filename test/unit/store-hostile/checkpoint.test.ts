@@ -156,7 +156,10 @@ describe('the checkpoint of a closed store', () => {
     for (const [attack, parts] of [chunks, ...attacks].entries()) {
       const copy = disk.clone();
       copy.tamper(path, Buffer.concat(parts));
-      const opened = await SealedStore.open(storeOptions(copy, withCheckpoints));
+      let ignored = 0;
+      const observer = { checkpointIgnored: () => ignored++ };
+      const opened = await SealedStore.open(storeOptions(copy, { ...withCheckpoints, observer }));
+      expect(ignored, `attack ${attack}`).toBe(attack === 0 ? 0 : 1);
       expect(opened.opening.checkpoint, `attack ${attack}`).toBe(attack === 0 ? 'used' : 'unusable');
       expect((await opened.namespace('kv')).size).toBe(8000);
       await opened.close();

@@ -1,3 +1,4 @@
+import { countOf } from '../../../bytes/count-of.ts';
 import type { PlannedNode, RestartPlan } from '../../../restarts/restart-plan.ts';
 import { printableName } from '../../shared/terminal-text.ts';
 
@@ -17,13 +18,13 @@ export function planLines({ nodes, order }: RestartPlan): readonly string[] {
 function nodeLines(node: PlannedNode): readonly string[] {
   const { target, answer, restart, reasons, atRisk, atRiskByOwnCount } = node;
   const state =
-    'silent' in answer ? answer.silent : `${answer.accountId ?? 'no account yet'}  ${answer.summary}`;
+    'silent' in answer ? answer.silent : `${answer.accountId ?? 'account not known'}  ${answer.summary}`;
   const shown = reasons.slice(0, MAX_REASONS).map((reason) => `    - ${reason}`);
   const more = reasons.length - shown.length;
   const named = atRisk.length === 0 ? [] : [`  at risk if it stops now: ${atRisk.join(', ')}`];
   const counted =
     atRiskByOwnCount > atRisk.length
-      ? [`  it counts ${atRiskByOwnCount} stores that would be at risk if it stopped now`]
+      ? [`  by its own count at risk if it stops now: ${countOf(atRiskByOwnCount, 'store')}`]
       : [];
   return [
     `${printableName(target)}  ${state}`,
