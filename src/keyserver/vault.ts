@@ -11,7 +11,14 @@ import type { JudgedRequest } from './judge.ts';
 import type { LineageRecord } from './lineage-record.ts';
 import { type LineageLimits, LineageTable } from './lineage-table.ts';
 import { provesToken } from './ownership.ts';
-import { type Provenance, SLOT_ROW_BYTES, type SlotFacts, SlotKey, UNCONFIRMED_TTL_MS } from './slot-key.ts';
+import {
+  type Provenance,
+  SLOT_ROW_BYTES,
+  type SlotFacts,
+  SlotKey,
+  slotUnlinked,
+  UNCONFIRMED_TTL_MS,
+} from './slot-key.ts';
 
 /** Bounds of the key table. */
 export interface VaultLimits extends LineageLimits {
@@ -156,22 +163,24 @@ export class Vault implements VaultView {
   }
 
   /**
-   * A new key under a fresh slot id; the same key again when the request proves its token.
-   * @throws EvidenceError KEY_EXISTS when there is a key and the request does not prove its token.
+   * A new key under a fresh slot id. A request that proves the token of a key that is here gets that key: one that is not
+   * linked only as the repetition of the request that made it, by the same platform and before the key is used.
+   * @throws EvidenceError KEY_EXISTS when there is a key and the request does not prove its token; SLOT_UNLINKED.
    * @throws ProblemError VAULT_FULL, SERVER_DRAINING, RefusalError PLATFORM_LIMIT.
    */
   create(judged: JudgedRequest, nowMs: number): { key: SlotKey; created: boolean } {
-    const { request, slotId } = judged.bound;
-    const present = this.find(request.account, slotId, nowMs);
+    const { bound, provenance } = judged;
+    const present = this.find(bound.request.account, bound.slotId, nowMs);
     if (present === undefined) return { key: this.#make(judged, nowMs), created: true };
-    if (provesToken(judged.bound, present)) {
-      this.noteUse(present, nowMs);
-      return { key: present, created: false };
+    if (!provesToken(bound, present)) {
+      throw new EvidenceError('KEY_EXISTS', 'there is a key under this slot id already', {
+        field: 'servers.slotId',
+        hint: 'take a new random slot id',
+      });
     }
-    throw new EvidenceError('KEY_EXISTS', 'there is a key under this slot id already', {
-      field: 'servers.slotId',
-      hint: 'take a new random slot id',
-    });
+    if (present.lineage !== undefined) this.noteUse(present, nowMs);
+    else if (!present.isNewOn(provenance.platform)) throw slotUnlinked();
+    return { key: present, created: false };
   }
 
   /** The owner keeps the key: it does not expire any more for lack of a confirmation. */
