@@ -42,7 +42,8 @@ export class Grant {
 /**
  * Gets or makes the key of a judged request, by its intent.
  * @throws EvidenceError KEY_UNKNOWN, KEY_EXISTS, RECOVERY_PROOF_REQUIRED, RECOVERY_PROOF_WRONG, SLOT_UNLINKED;
- *   RefusalError PLATFORM_REFUSED, PLATFORM_NOT_ENDORSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
+ *   RefusalError PLATFORM_REFUSED, PLATFORM_NOT_ENDORSED, PLATFORM_LIMIT; ProblemError CHAIN_UNAVAILABLE,
+ *   VAULT_FULL, SERVER_DRAINING.
  */
 export function grantKey(judged: JudgedRequest, vault: Vault, nowMs: number): Grant {
   const { key, created } = keyFor(judged, vault, nowMs);

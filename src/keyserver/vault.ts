@@ -50,7 +50,10 @@ export const defaultVaultLimits: VaultLimits = {
 export interface AccountRegistry {
   /** Whether a fresh view of the chain shows no record of the account; false while there is no such view. */
   lacksRecord(account: AccountId): boolean;
-  /** PPID (16 bytes) that the registered quote of the account proves; `undefined` when there is none. */
+  /**
+   * PPID (16 bytes) that the registered quote of the account proves; `undefined` when there is none.
+   * @throws ProblemError CHAIN_UNAVAILABLE without a fresh view of the chain.
+   */
   registeredPlatform(account: AccountId): Uint8Array | undefined;
 }
 
@@ -139,9 +142,10 @@ export class Vault implements VaultView {
 
   /**
    * The plain key of an account, made on the first request. Where the chain proves the platform of the account, only
-   * that platform makes one, and it replaces a key of another platform that was never used after its creation.
+   * that platform makes one, and it replaces a key of another platform that was never used after its creation. So none
+   * is made while the chain's word is not known; what is here is given as before.
    * @throws RefusalError PLATFORM_REFUSED when the key belongs to another platform, PLATFORM_LIMIT.
-   * @throws ProblemError VAULT_FULL, SERVER_DRAINING.
+   * @throws ProblemError CHAIN_UNAVAILABLE, VAULT_FULL, SERVER_DRAINING.
    */
   getOrCreatePlain(judged: JudgedRequest, nowMs: number): { key: SlotKey; created: boolean } {
     const { account } = judged.bound.request;
@@ -151,15 +155,15 @@ export class Vault implements VaultView {
       this.noteUse(present, nowMs);
       return { key: present, created: false };
     }
+    if (present?.wasUsed) present.requirePlatformOfPlainKey(platform);
     const registered = this.#registry.registeredPlatform(account);
     const isRegisteredHere = registered !== undefined && equalBytes(registered, platform);
     if (present === undefined) {
       if (registered !== undefined && !isRegisteredHere) throw otherPlatform();
       return { key: this.#make(judged, nowMs), created: true };
     }
-    if (!isRegisteredHere || present.wasUsed) present.requirePlatformOfPlainKey(platform);
-    const key = this.#make(judged, nowMs, present);
-    return { key, created: true };
+    if (!isRegisteredHere) present.requirePlatformOfPlainKey(platform);
+    return { key: this.#make(judged, nowMs, present), created: true };
   }
 
   /**
