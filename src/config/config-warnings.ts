@@ -1,5 +1,5 @@
 import { thresholdWarning } from '../keyslots/threshold.ts';
-import { hasAuthority, platformPolicyOf } from '../trust/trust-section.ts';
+import { hasAuthority, platformPolicyOf, type TrustSection } from '../trust/trust-section.ts';
 import { permissionWarnings } from './file-permissions.ts';
 import type { Config } from './schema.ts';
 
@@ -11,6 +11,7 @@ export async function configWarnings(config: Config, knownServers?: number): Pro
   return [
     ...thresholdWarnings(config, knownServers),
     ...endpointWarnings(config),
+    ...imageWarnings(config),
     ...authorityWarnings(config),
     ...platformWarnings(config),
     ...(await secretFileWarnings(config)),
@@ -28,6 +29,17 @@ function endpointWarnings({ trust, chain }: Config): readonly string[] {
     'trust.chain.checkpoint: without it one endpoint of chain.endpoints is believed in everything; `latchkey trust checkpoint` prints one',
   ];
 }
+
+/** Said in the log at every start too. */
+export const IMAGES_BY_ENDPOINTS =
+  'ENDPOINTS CHOOSE THE IMAGES: trust.measurement.policy is "chain" and there is no trust.chain.checkpoint: the endpoints of chain.endpoints decide which images get keys, so a host that answers for them gets all keys that are here; `latchkey trust checkpoint` prints a checkpoint';
+
+/** Whether endpoints that are believed choose the accepted measurements. */
+export const choosesImagesByEndpoints = ({ measurement, chain }: TrustSection): boolean =>
+  measurement.policy === 'chain' && chain.checkpoint === undefined;
+
+const imageWarnings = ({ trust }: Config): readonly string[] =>
+  choosesImagesByEndpoints(trust) ? [IMAGES_BY_ENDPOINTS] : [];
 
 function authorityWarnings({ trust: { authority } }: Config): readonly string[] {
   if (authority === undefined) return [];

@@ -175,10 +175,11 @@ export const configSchema = z.strictObject({
       maxPlainKeysPerPlatform: z.int().min(1).max(1_000_000).default(64),
       /** After its last use, when the account has no record on the chain. */
       unregisteredKeyTtlMs: milliseconds(HOUR_MS, 3650 * 24 * HOUR_MS).default(30 * 24 * HOUR_MS),
-      maxLineages: z.int().min(1).max(10_000_000).default(200_000),
-      maxLineagesPerPlatform: z.int().min(1).max(1_000_000).default(4096),
-      /** After the last key and the last request of a store: what notices a copy of its disk. */
-      lineageTtlMs: milliseconds(HOUR_MS, 3650 * 24 * HOUR_MS).default(90 * 24 * HOUR_MS),
+      // What notices a copy of a disk has a floor: these settings are not measured.
+      maxLineages: z.int().min(200_000).max(10_000_000).default(200_000),
+      maxLineagesPerPlatform: z.int().min(4096).max(1_000_000).default(4096),
+      /** After the last key and the last request of a store. */
+      lineageTtlMs: milliseconds(30 * 24 * HOUR_MS, 3650 * 24 * HOUR_MS).default(90 * 24 * HOUR_MS),
       requestDeadlineMs: milliseconds(100, 120_000).default(20_000),
       shutdownDeadlineMs: milliseconds(0, 120_000).default(5_000),
     })

@@ -141,9 +141,9 @@ limits:
   maxKeysPerPlatformAndAccount: 32
   maxPlainKeysPerPlatform: 64
   unregisteredKeyTtlMs: 2592000000    # 30 days after the last use of a key whose account has no record on the chain
-  maxLineages: 200000
+  maxLineages: 200000                 # these two are the least that is allowed
   maxLineagesPerPlatform: 4096
-  lineageTtlMs: 7776000000            # 90 days: how long a store is remembered after its last key and request
+  lineageTtlMs: 7776000000            # 90 days (at least 30): how long a store is remembered after its last key and request
   requestDeadlineMs: 20000
   shutdownDeadlineMs: 5000
 

@@ -1,5 +1,6 @@
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import type { ServerRecord } from '../chain/chain-view.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
 import type { QuoteVerifier } from '../tdx/verify-quote.ts';
 import { provenPlatform } from '../trust/registered-platform.ts';
 import type { AccountRegistry } from './vault.ts';
@@ -20,7 +21,12 @@ export function accountRegistry(parts: {
     lacksRecord: (account) => parts.chain.recordOf(account) === undefined,
     registeredPlatform: (account) => {
       const record = parts.chain.recordOf(account);
-      if (record === undefined || record === 'unknown') return undefined;
+      if (record === 'unknown') {
+        throw new ProblemError('CHAIN_UNAVAILABLE', 'this server has no fresh view of the chain', {
+          hint: 'ask the other servers',
+        });
+      }
+      if (record === undefined) return undefined;
       return provenPlatform(record, parts.verifier, parts.now());
     },
   };

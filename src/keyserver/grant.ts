@@ -3,7 +3,7 @@ import type { LineageState } from '../protocol/lineage-state.ts';
 import type { BoundRequest } from './handshake.ts';
 import type { JudgedRequest } from './judge.ts';
 import { requireOwnership } from './ownership.ts';
-import type { SlotKey } from './slot-key.ts';
+import { type SlotKey, slotUnlinked } from './slot-key.ts';
 import type { Vault } from './vault.ts';
 
 const proofKey = Symbol('grantKey');
@@ -42,7 +42,8 @@ export class Grant {
 /**
  * Gets or makes the key of a judged request, by its intent.
  * @throws EvidenceError KEY_UNKNOWN, KEY_EXISTS, RECOVERY_PROOF_REQUIRED, RECOVERY_PROOF_WRONG, SLOT_UNLINKED;
- *   RefusalError PLATFORM_REFUSED, PLATFORM_NOT_ENDORSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
+ *   RefusalError PLATFORM_REFUSED, PLATFORM_NOT_ENDORSED, PLATFORM_LIMIT; ProblemError CHAIN_UNAVAILABLE,
+ *   VAULT_FULL, SERVER_DRAINING.
  */
 export function grantKey(judged: JudgedRequest, vault: Vault, nowMs: number): Grant {
   const { key, created } = keyFor(judged, vault, nowMs);
@@ -81,12 +82,7 @@ function recover({ bound, provenance }: JudgedRequest, vault: Vault, nowMs: numb
   }
   requireOwnership(bound, key, provenance.platform);
   // Only now: whether a slot is linked concerns its owner alone.
-  if (!key.isPlain && key.lineage === undefined) {
-    throw new EvidenceError('SLOT_UNLINKED', 'this slot is not linked to a lineage', {
-      field: 'servers.slotId',
-      hint: 'ask with slots that were confirmed, or make a new one',
-    });
-  }
+  if (!key.isPlain && key.lineage === undefined) throw slotUnlinked();
   key.prolong(nowMs);
   vault.noteUse(key, nowMs);
   return key;

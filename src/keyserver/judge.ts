@@ -118,10 +118,10 @@ export class Judge {
   }
 
   /**
-   * Judges a key request. The verdict does not show whether the account has a key here: the same rules hold with and
-   * without one, and the request counts against its platform before its key is looked up.
+   * Judges a key request. The verdict does not show whether the account has a key here, but to a request that proves the
+   * key to be its own: the same rules hold with and without one, and the request counts against its platform first.
    * @throws RefusalError of the TD policy, MEASUREMENT_REFUSED, TRUST_SECTION_REFUSED, PLATFORM_REVOKED,
-   *   PLATFORM_NOT_ENDORSED, PLATFORM_LIMIT, ACCOUNT_DEREGISTERED.
+   *   PLATFORM_NOT_ENDORSED, PLATFORM_LIMIT, ACCOUNT_DEREGISTERED; ProblemError CHAIN_UNAVAILABLE.
    */
   judge({ bound, verified }: VerifiedRequest, keys: KeyLookup): JudgedRequest {
     const { account, intent } = bound.request;
@@ -129,12 +129,15 @@ export class Judge {
     const recovers = intent === 'recover';
     const fleet = this.#parts.fleet?.granting();
     this.#judgeTd(verified, recovers, fleet);
-    this.#judgeImage(verified, fleet, recovers ? this.#formerTrustHash(bound, ppid, keys) : undefined);
+    const recovered = recovers ? this.#ownKey(bound, ppid, keys) : undefined;
+    this.#judgeImage(verified, fleet, recovered?.provenance.trustHash);
     const { platforms } = this.#parts;
     if (recovers) platforms.judgeRequest(ppid);
     else platforms.judgeNewKey(ppid);
     this.#countPlatform(ppid);
-    if (recovers && this.#parts.chain().hasDeparted(account)) {
+    // "create" gives a key that exists too, to a request that proves its token.
+    const isReturn = recovers || (intent === 'create' && this.#ownKey(bound, ppid, keys) !== undefined);
+    if (isReturn && this.#parts.chain().hasDeparted(account)) {
       throw new RefusalError(
         'ACCOUNT_DEREGISTERED',
         'the account was registered on the chain and no longer is',
@@ -200,12 +203,12 @@ export class Judge {
   }
 
   /**
-   * The trust section under which the requested key was made, 48 bytes; `undefined` unless the request proves that the
-   * key is its own, so that a refused machine learns nothing about the keys of others.
+   * The key that exists; `undefined` unless the request proves that it is its own, so that a refused machine learns
+   * nothing about the keys of others.
    */
-  #formerTrustHash(bound: BoundRequest, ppid: Uint8Array, keys: KeyLookup): Uint8Array | undefined {
+  #ownKey(bound: BoundRequest, ppid: Uint8Array, keys: KeyLookup): SlotKey | undefined {
     const key = keys.find(bound.request.account, bound.slotId, this.#parts.now());
-    return key !== undefined && ownsKey(bound, key, ppid) ? key.provenance.trustHash : undefined;
+    return key !== undefined && ownsKey(bound, key, ppid) ? key : undefined;
   }
 
   /** Only accepted machines count: a foreign TD on the same platform must not use up the limit. */

@@ -31,7 +31,8 @@ const nameOf = (account: AccountId, id: LineageId): string => memoKey(concatByte
 
 /**
  * The lineages that this server knows: in memory only, like the keys. A lineage with a living slot stays; another one
- * is forgotten after some time, or earlier when there is no room for a new one.
+ * is forgotten after some time, or earlier when there is no room for a new one: one of the same platform where that is
+ * full, one of the platform with the most lineages where the table is.
  */
 export class LineageTable {
   readonly #rows = new ByteRows(LINEAGE_ROW_BYTES);
@@ -73,7 +74,7 @@ export class LineageTable {
       this.noteUse(known, nowMs);
       return known;
     }
-    this.#makeRoom(platform);
+    this.#makeRoom(platform, nowMs);
     const ofPlatform = this.#ofPlatform(platform);
     const record = new LineageRecord(this.#rows.take(), account, key, ofPlatform.platform, nowMs);
     const { name } = record;
@@ -126,11 +127,13 @@ export class LineageTable {
   }
 
   /** Finds what must go before anything goes: a refused lineage costs no other one its record. */
-  #makeRoom(platform: Uint8Array): void {
+  #makeRoom(platform: Uint8Array, nowMs: number): void {
     const { maxLineages, maxLineagesPerPlatform } = this.#limits;
+    this.sweep(nowMs);
     const ofPlatform = this.#platforms.get(memoKey(platform));
     const isPlatformFull = ofPlatform !== undefined && ofPlatform.count >= maxLineagesPerPlatform;
-    const oldest = firstOf(isPlatformFull ? ofPlatform.idle : this.#idle);
+    if (!isPlatformFull && this.#records.size < maxLineages) return;
+    const oldest = isPlatformFull ? firstOf(ofPlatform.idle) : this.#oldestOfLargest();
     if (isPlatformFull && oldest === undefined) {
       throw new RefusalError('PLATFORM_LIMIT', `this platform has ${ofPlatform.count} stores here already`, {
         expected: `at most ${maxLineagesPerPlatform}`,
@@ -138,11 +141,27 @@ export class LineageTable {
         hint: 'forget keys that are not needed',
       });
     }
-    if (!isPlatformFull && this.#records.size < maxLineages) return;
     if (oldest === undefined) {
       throw new ProblemError('VAULT_FULL', `the table of lineages holds its ${maxLineages} lineages`);
     }
     this.#remove(oldest);
+  }
+
+  /**
+   * Of the platform with the most lineages that has one without slots, the one that was seen longest ago; none of a
+   * platform with less than the average, so that a few platforms cannot push out the lineages of the others.
+   */
+  #oldestOfLargest(): LineageRecord | undefined {
+    const average = this.#records.size / this.#platforms.size;
+    let largest = 0;
+    let chosen: LineageRecord | undefined;
+    for (const { count, idle } of this.#platforms.values()) {
+      const oldest = firstOf(idle);
+      if (oldest === undefined || count < Math.max(average, largest)) continue;
+      if (chosen === undefined || count > largest || oldest.lastSeenMs < chosen.lastSeenMs) chosen = oldest;
+      largest = count;
+    }
+    return chosen;
   }
 
   #ofPlatform(platform: Uint8Array): OfPlatform {

@@ -2,6 +2,7 @@ import { type ByteRow, NUMBER_BYTES } from '../bytes/byte-rows.ts';
 import { AccountId, KeyId, SlotId } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
 import { RECOVERY_TOKEN_BYTES } from '../protocol/recovery-proof.ts';
 import { isPlainSlotId } from '../protocol/report-data.ts';
 import type { StoreReport } from '../protocol/slot-messages.ts';
@@ -144,6 +145,11 @@ export class SlotKey {
     return this.#wasUsed;
   }
 
+  /** Whether a platform (PPID, 16 bytes) made the key and no request has used it since. */
+  isNewOn(platform: Uint8Array): boolean {
+    return !this.#wasUsed && equalBytes(this.provenance.platform, platform);
+  }
+
   /** A request got the key or proved to hold it. */
   use(nowMs: number): void {
     this.#wasUsed = true;
@@ -192,3 +198,10 @@ export class SlotKey {
     this.#row.erase();
   }
 }
+
+/** The owner of a slot asks for its key, and nothing would show the owner's newest state. */
+export const slotUnlinked = (): EvidenceError =>
+  new EvidenceError('SLOT_UNLINKED', 'this slot is not linked to a lineage', {
+    field: 'servers.slotId',
+    hint: 'ask with slots that were confirmed, or make a new one',
+  });

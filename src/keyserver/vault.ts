@@ -11,7 +11,14 @@ import type { JudgedRequest } from './judge.ts';
 import type { LineageRecord } from './lineage-record.ts';
 import { type LineageLimits, LineageTable } from './lineage-table.ts';
 import { plainKeyOfOtherPlatform, provesToken } from './ownership.ts';
-import { type Provenance, SLOT_ROW_BYTES, type SlotFacts, SlotKey, UNCONFIRMED_TTL_MS } from './slot-key.ts';
+import {
+  type Provenance,
+  SLOT_ROW_BYTES,
+  type SlotFacts,
+  SlotKey,
+  slotUnlinked,
+  UNCONFIRMED_TTL_MS,
+} from './slot-key.ts';
 
 /** Bounds of the key table. */
 export interface VaultLimits extends LineageLimits {
@@ -43,7 +50,10 @@ export const defaultVaultLimits: VaultLimits = {
 export interface AccountRegistry {
   /** Whether a fresh view of the chain shows no record of the account; false while there is no such view. */
   lacksRecord(account: AccountId): boolean;
-  /** PPID (16 bytes) that the registered quote of the account proves; `undefined` when there is none. */
+  /**
+   * PPID (16 bytes) that the registered quote of the account proves; `undefined` when there is none.
+   * @throws ProblemError CHAIN_UNAVAILABLE without a fresh view of the chain.
+   */
   registeredPlatform(account: AccountId): Uint8Array | undefined;
 }
 
@@ -149,9 +159,10 @@ export class Vault implements VaultView {
 
   /**
    * The plain key of an account, made on the first request. Where the chain proves the platform of the account, only
-   * that platform makes one, and it replaces a key of another platform that was never used after its creation.
+   * that platform makes one, and it replaces a key of another platform that was never used after its creation. So none
+   * is made while the chain's word is not known; what is here is given as before.
    * @throws RefusalError PLATFORM_REFUSED when the key belongs to another platform, PLATFORM_LIMIT.
-   * @throws ProblemError VAULT_FULL, SERVER_DRAINING.
+   * @throws ProblemError CHAIN_UNAVAILABLE, VAULT_FULL, SERVER_DRAINING.
    */
   getOrCreatePlain(judged: JudgedRequest, nowMs: number): { key: SlotKey; created: boolean } {
     const { account } = judged.bound.request;
@@ -161,34 +172,36 @@ export class Vault implements VaultView {
       this.noteUse(present, nowMs);
       return { key: present, created: false };
     }
+    if (present?.wasUsed) throw plainKeyOfOtherPlatform();
     const registered = this.#registry.registeredPlatform(account);
     const isRegisteredHere = registered !== undefined && equalBytes(registered, platform);
     if (present === undefined) {
       if (registered !== undefined && !isRegisteredHere) throw otherPlatform();
       return { key: this.#make(judged, nowMs), created: true };
     }
-    if (!isRegisteredHere || present.wasUsed) throw plainKeyOfOtherPlatform();
-    const key = this.#make(judged, nowMs, present);
-    return { key, created: true };
+    if (!isRegisteredHere) throw plainKeyOfOtherPlatform();
+    return { key: this.#make(judged, nowMs, present), created: true };
   }
 
   /**
-   * A new key under a fresh slot id; the same key again when the request proves its token.
-   * @throws EvidenceError KEY_EXISTS when there is a key and the request does not prove its token.
+   * A new key under a fresh slot id. A request that proves the token of a key that is here gets that key: one that is not
+   * linked only as the repetition of the request that made it, by the same platform and before the key is used.
+   * @throws EvidenceError KEY_EXISTS when there is a key and the request does not prove its token; SLOT_UNLINKED.
    * @throws ProblemError VAULT_FULL, SERVER_DRAINING, RefusalError PLATFORM_LIMIT.
    */
   create(judged: JudgedRequest, nowMs: number): { key: SlotKey; created: boolean } {
-    const { request, slotId } = judged.bound;
-    const present = this.find(request.account, slotId, nowMs);
+    const { bound, provenance } = judged;
+    const present = this.find(bound.request.account, bound.slotId, nowMs);
     if (present === undefined) return { key: this.#make(judged, nowMs), created: true };
-    if (provesToken(judged.bound, present)) {
-      this.noteUse(present, nowMs);
-      return { key: present, created: false };
+    if (!provesToken(bound, present)) {
+      throw new EvidenceError('KEY_EXISTS', 'there is a key under this slot id already', {
+        field: 'servers.slotId',
+        hint: 'take a new random slot id',
+      });
     }
-    throw new EvidenceError('KEY_EXISTS', 'there is a key under this slot id already', {
-      field: 'servers.slotId',
-      hint: 'take a new random slot id',
-    });
+    if (present.lineage !== undefined) this.noteUse(present, nowMs);
+    else if (!present.isNewOn(provenance.platform)) throw slotUnlinked();
+    return { key: present, created: false };
   }
 
   /** The owner keeps the key: it does not expire any more for lack of a confirmation. */

@@ -1,7 +1,8 @@
-import { concatBytes, equalBytes } from '../bytes/concat.ts';
+import { concatBytes } from '../bytes/concat.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { u64BigEndian } from '../bytes/integers.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { equalConstantTime } from '../crypto/constant-time.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
 import type { Head } from './head.ts';
 import { BOOT_BYTES, BOOT_ID_BYTES, type Incarnation, type Reservation } from './incarnation.ts';
@@ -44,7 +45,7 @@ export class Lineage {
   /** Whether an incarnation carries this lineage's mark. */
   isOwnIncarnation({ number, bootId }: Incarnation): boolean {
     const boot = bootId.subarray(0, BOOT_BYTES);
-    return equalBytes(bootId.subarray(BOOT_BYTES), markOf(this.#incarnationKey, number, boot));
+    return equalConstantTime(bootId.subarray(BOOT_BYTES), markOf(this.#incarnationKey, number, boot));
   }
 
   /** The reservation of a boot: its 8 random bytes ‖ the first 8 bytes of a MAC that proves no more than this. */
@@ -56,7 +57,7 @@ export class Lineage {
   isOwnReservation({ number, boot }: Reservation): boolean {
     const mark = boot.subarray(BOOT_BYTES);
     const random = boot.subarray(0, BOOT_BYTES);
-    const isReserved = equalBytes(mark, markOf(this.#reservationKey, number, random));
+    const isReserved = equalConstantTime(mark, markOf(this.#reservationKey, number, random));
     return isReserved || this.isOwnIncarnation({ number, bootId: boot });
   }
 
@@ -69,7 +70,7 @@ export class Lineage {
   /** Whether a head carries this lineage's mark. */
   isOwnHead({ incarnation, sequence, digest }: Head): boolean {
     const part = digest.subarray(0, DIGEST_PART);
-    return equalBytes(digest.subarray(DIGEST_PART), this.#headMac(incarnation, sequence, part));
+    return equalConstantTime(digest.subarray(DIGEST_PART), this.#headMac(incarnation, sequence, part));
   }
 
   /** Bytes of a head that are the log's own digest. */

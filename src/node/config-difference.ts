@@ -18,16 +18,23 @@ export function differingPaths(before: unknown, after: unknown, path = ''): read
   return JSON.stringify(before) === JSON.stringify(after) ? [] : [path];
 }
 
+/** The value at a path. The schema gives all configurations the same sections. */
+export function settingAt(root: object, path: string): unknown {
+  return sectionOf(root, path)[lastOf(path)];
+}
+
 /** Sets the value at a path in place: parts of a node hold the section, and read its values when they use them. */
 export function copySetting(target: object, source: object, path: string): void {
-  const names = path.split('.');
-  const last = names.pop() ?? '';
-  const at = (root: unknown): Record<string, unknown> => {
-    // The schema gives both configurations the same sections.
-    return names.reduce(
-      (section, name) => section[name] as Record<string, unknown>,
-      root as Record<string, unknown>,
-    );
-  };
-  at(target)[last] = at(source)[last];
+  sectionOf(target, path)[lastOf(path)] = settingAt(source, path);
+}
+
+const lastOf = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
+
+/** The section that holds the setting at a path. */
+function sectionOf(root: object, path: string): Record<string, unknown> {
+  const names = path.split('.').slice(0, -1);
+  return names.reduce(
+    (section, name) => section[name] as Record<string, unknown>,
+    root as Record<string, unknown>,
+  );
 }

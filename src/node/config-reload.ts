@@ -1,6 +1,6 @@
 import type { Config } from '../config/schema.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
-import { copySetting, differingPaths } from './config-difference.ts';
+import { copySetting, differingPaths, settingAt } from './config-difference.ts';
 import type { NodeParts } from './parts.ts';
 
 /** Settings that a running node takes from its changed file; every other one needs a restart. docs/operations.md. */
@@ -10,12 +10,9 @@ export const liveSettings = [
   'collateral.endpoints',
   'fleet.files',
   'fleet.sources',
-  'limits.lineageTtlMs',
   'limits.maxKeys',
   'limits.maxKeysPerPlatform',
   'limits.maxKeysPerPlatformAndAccount',
-  'limits.maxLineages',
-  'limits.maxLineagesPerPlatform',
   'limits.maxPlainKeysPerPlatform',
   'limits.perAddress.burst',
   'limits.perAddress.perSecond',
@@ -25,7 +22,23 @@ export const liveSettings = [
   'log.level',
 ] as const;
 
-const isLive = (path: string): boolean => (liveSettings as readonly string[]).includes(path);
+/**
+ * Settings that a running node takes when the new number is larger. A smaller one would make the server forget stores,
+ * and with them what notices a copy of their disks; after a restart clients see by the instance id that it has forgotten.
+ */
+export const raisableSettings = [
+  'limits.lineageTtlMs',
+  'limits.maxLineages',
+  'limits.maxLineagesPerPlatform',
+] as const;
+
+const isAmong = (settings: readonly string[], path: string): boolean => settings.includes(path);
+
+/** Whether a running node takes the new value of a setting. */
+function isLive(path: string, running: Config, next: Config): boolean {
+  if (isAmong(liveSettings, path)) return true;
+  return isAmong(raisableSettings, path) && Number(settingAt(next, path)) > Number(settingAt(running, path));
+}
 
 /** How the last reload ended. */
 export type ReloadReport = {
@@ -80,8 +93,8 @@ export class ConfigReload {
     try {
       const next = await this.#read();
       const differing = differingPaths(this.#running, next);
-      const changed = differing.filter(isLive);
-      const restartNeeded = differing.filter((path) => !isLive(path));
+      const changed = differing.filter((path) => isLive(path, this.#running, next));
+      const restartNeeded = differing.filter((path) => !changed.includes(path));
       await this.#take(next, changed);
       this.#last = { atMs: clock.nowMs(), outcome: 'taken', changed, restartNeeded };
       log('info', 'config.reloaded', { changed });

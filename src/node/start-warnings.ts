@@ -1,4 +1,8 @@
-import { ANY_PLATFORM_RECOVERS } from '../config/config-warnings.ts';
+import {
+  ANY_PLATFORM_RECOVERS,
+  choosesImagesByEndpoints,
+  IMAGES_BY_ENDPOINTS,
+} from '../config/config-warnings.ts';
 import { platformPolicyOf, type TrustSection } from '../trust/trust-section.ts';
 import type { NodeParts } from './parts.ts';
 
@@ -15,4 +19,6 @@ export function warnAtStart(
   }
   if (platformPolicyOf(trust).recover === 'any')
     log('warn', 'trust.platforms-any', { message: ANY_PLATFORM_RECOVERS });
+  if (choosesImagesByEndpoints(trust))
+    log('warn', 'trust.images-by-endpoints', { message: IMAGES_BY_ENDPOINTS });
 }

@@ -164,6 +164,15 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
   const trust = options.platforms === undefined ? parsed : { ...parsed, platforms: options.platforms };
   const chain = options.chain ?? memoryChain();
   const watch = new ChainWatch({ chain, clock, maxAgeMs: 600_000, onSnapshot: () => undefined });
+  // As a node does at its start; without a view of the chain no plain key is made.
+  let isTold = false;
+  chain.subscribe(() => {
+    isTold = true;
+  });
+  void chain.snapshot().then(
+    (snapshot) => isTold || watch.take(snapshot),
+    () => undefined,
+  );
   const now = () => clock.nowMs();
   const account = AccountId.of(seededBytes(seed + 1000, 32));
   const x25519 = x25519KeyPairFromSecret(seededBytes(seed + 2000, 32));

@@ -98,7 +98,7 @@ export function readSegmentHeader(
   const authentic =
     bytes.length === SEGMENT_HEADER_BYTES &&
     equalConstantTime(hmacSha256(chainKey, bytes.subarray(0, MAC_AT)), bytes.subarray(MAC_AT));
-  if (!authentic || !equalBytes(bytes.subarray(MAC_AT), expected.headerMac))
+  if (!authentic || !equalConstantTime(bytes.subarray(MAC_AT), expected.headerMac))
     throw headerError(bytes, expected, authentic);
   const reader = new ByteReader(bytes.subarray(MAGIC.length, MAC_AT));
   reader.u16();

@@ -35,6 +35,17 @@ describe('the template', () => {
   });
 });
 
+describe('how long stores are remembered', () => {
+  it.each([
+    ['lineageTtlMs', 30 * 86_400_000],
+    ['maxLineages', 200_000],
+    ['maxLineagesPerPlatform', 4096],
+  ] as const)('limits.%s is at least %i: who writes the file must not make servers forget', (name, least) => {
+    expect(loadConfig(yamlWith({ [`limits.${name}`]: least }), {}).limits[name]).toBe(least);
+    expect(refusalOf(yamlWith({ [`limits.${name}`]: least - 1 }))).toBe(`CONFIG_INVALID limits.${name}`);
+  });
+});
+
 describe('the template for a network of so many nodes', () => {
   it.each([
     [2, { minimumThreshold: 1, bootstrap: true }],

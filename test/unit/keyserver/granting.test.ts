@@ -107,6 +107,30 @@ describe('create and recover', () => {
     expect(hexOf(proved.recoveryToken)).toBe(hexOf(made.recoveryToken));
   });
 
+  it('a create whose answer was lost is repeated as often as needed, until the slot is used', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const slotId = newSlotId();
+    const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId });
+    for (let times = 0; times < 3; times++) {
+      const again = await client.obtain({ intent: 'create', slotId, token });
+      expect(hexOf(again.key)).toBe(hexOf(key));
+    }
+    // Without a lineage nobody can show its bearer a newer store or a newer instance.
+    await client.keyStatus({ slotId, key });
+    const late = await client.submit(await client.prepare({ intent: 'create', slotId, token }));
+    expect(late).toMatchObject({ status: 409, json: { code: 'SLOT_UNLINKED' } });
+  });
+
+  it('a repeated create gives a slot that is not linked to no other platform', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const slotId = newSlotId();
+    const { recoveryToken: token } = await client.obtain({ intent: 'create', slotId, platform: 1 });
+    const wish = { intent: 'create', slotId, token, platform: 2 } as const;
+    const elsewhere = await client.submit(await client.prepare(wish));
+    expect(elsewhere).toMatchObject({ status: 409, json: { code: 'SLOT_UNLINKED' } });
+    expect((await client.obtain({ ...wish, platform: 1 })).created).toBe(false);
+  });
+
   it('keeps the plain key and the keys under slot ids apart', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const plain = await client.obtain();
@@ -128,7 +152,7 @@ describe('create and recover', () => {
     expect(client.world.vault.size).toBe(0);
   });
 
-  it('an account without its former record on the chain cannot recover; an account that never had a record can', async () => {
+  it('an account without its former record on the chain gets no existing key back, by recover or create; one that never had a record does', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const { chain } = client.world;
     const { slotId, token } = await client.obtainLinked();
@@ -138,11 +162,26 @@ describe('create and recover', () => {
     chain.set({ servers: [{ ...record, ...rest, quote: new Uint8Array(0) }] });
     await client.obtain({ intent: 'recover', slotId, token });
     chain.set({ servers: [] });
-    const refused = await client.submit(await client.prepare({ intent: 'recover', slotId, token }));
-    expect(refused).toMatchObject({ status: 403, json: { code: 'ACCOUNT_DEREGISTERED' } });
+    // Only who proves the token learns more of a slot by `create` than that there is a key.
+    for (const intent of ['recover', 'create'] as const) {
+      const refused = await client.submit(await client.prepare({ intent, slotId, token }));
+      expect([intent, refused]).toMatchObject([
+        intent,
+        { status: 403, json: { code: 'ACCOUNT_DEREGISTERED' } },
+      ]);
+    }
+    const unproved = await client.submit(await client.prepare({ intent: 'create', slotId }));
+    expect(unproved.json['code']).toBe('KEY_EXISTS');
+    const fresh = newSlotId();
+    const made = await client.obtain({ intent: 'create', slotId: fresh });
+    const repeated = { intent: 'create', slotId: fresh, token: made.recoveryToken } as const;
+    const refused = await client.submit(await client.prepare(repeated));
+    expect(refused.json['code']).toBe('ACCOUNT_DEREGISTERED');
     await client.world.clock.advance(600_001);
-    const unsure = await client.submit(await client.prepare({ intent: 'recover', slotId, token }));
-    expect(unsure).toMatchObject({ status: 503, json: { code: 'CHAIN_UNAVAILABLE' } });
+    for (const intent of ['recover', 'create'] as const) {
+      const unsure = await client.submit(await client.prepare({ intent, slotId, token }));
+      expect([intent, unsure]).toMatchObject([intent, { status: 503, json: { code: 'CHAIN_UNAVAILABLE' } }]);
+    }
   });
 
   it('the sealed answer carries server time and the finalized block', async () => {

@@ -207,6 +207,37 @@ describe('the bounds', () => {
     expect(await remembered(client, [1, 2])).toEqual([2]);
   });
 
+  it('of all: many lineages of one platform push out its own, and none of a platform with few', async () => {
+    const world = keyServerWorld({ limits: { maxLineages: 6, maxLineagesPerPlatform: 100 } });
+    const client = new ProtocolClient(world);
+    await leave(client, 1, 1);
+    for (let number = 2; number < 20; number++) {
+      await world.clock.advance(1);
+      await leave(client, number, 2);
+    }
+    expect(await remembered(client, [1, 14, 15, 16, 17, 18, 19])).toEqual([1, 15, 16, 17, 18, 19]);
+  });
+
+  it('of all: lineages in use count for their platform, so that those of a platform with few stay', async () => {
+    const world = keyServerWorld({ limits: { maxLineages: 3 } });
+    const client = new ProtocolClient(world);
+    await leave(client, 1, 1);
+    for (const number of [2, 3]) await client.obtainLinked(lineageKeyNumber(number), { platform: 2 });
+    await expect(client.obtainLinked(lineageKeyNumber(4), { platform: 3 })).rejects.toThrow('VAULT_FULL');
+    expect(await remembered(client, [1, 2, 3])).toEqual([1, 2, 3]);
+  });
+
+  it('of all: a lineage whose time has passed makes room, of whichever platform', async () => {
+    const world = keyServerWorld({ limits: { maxLineages: 3 } });
+    const client = new ProtocolClient(world);
+    await leave(client, 1, 1);
+    await world.clock.advance(45 * DAY_MS);
+    for (const number of [2, 3]) await leave(client, number, 2);
+    await world.clock.advance(45 * DAY_MS);
+    await leave(client, 4, 3);
+    expect(await remembered(client, [1, 2, 3, 4])).toEqual([2, 3, 4]);
+  });
+
   it('of a platform whose lineages are all in use: none of another platform makes room for it', async () => {
     const world = keyServerWorld({ limits: { maxLineagesPerPlatform: 1 } });
     const client = new ProtocolClient(world);

@@ -225,3 +225,30 @@ describe('a plain key that another platform obtained for the account', () => {
     expect(await outcome(client, { platform: 1 })).toBe('PLATFORM_REFUSED');
   });
 });
+
+describe('a plain key while the server has no news of the chain', () => {
+  const STALE_MS = 600_001;
+
+  it('is made for nobody: another machine would take that of a registered account for ever', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    world.chain.set({ servers: [record(world, client, 1)] });
+    await world.clock.advance(STALE_MS);
+    for (const platform of [7, 1]) expect(await outcome(client, { platform })).toBe('CHAIN_UNAVAILABLE');
+    expect(world.vault.size).toBe(0);
+    world.chain.set({});
+    expect(await outcome(client, { platform: 7 })).toBe('PLATFORM_REFUSED');
+    expect(await outcome(client, { platform: 1 })).toBe('granted');
+  });
+
+  it('is given as before where it exists', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    await client.obtain({ platform: 1 });
+    await world.clock.advance(STALE_MS);
+    // Whether the other platform may replace it depends on the chain, until it was used.
+    expect(await outcome(client, { platform: 7 })).toBe('CHAIN_UNAVAILABLE');
+    expect((await client.obtain({ platform: 1 })).created).toBe(false);
+    expect(await outcome(client, { platform: 7 })).toBe('PLATFORM_REFUSED');
+  });
+});

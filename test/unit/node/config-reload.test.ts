@@ -4,7 +4,12 @@ import { loadConfig } from '../../../src/config/load-config.ts';
 import type { Config } from '../../../src/config/schema.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { differingPaths } from '../../../src/node/config-difference.ts';
-import { adviceOnReload, ConfigReload, liveSettings } from '../../../src/node/config-reload.ts';
+import {
+  adviceOnReload,
+  ConfigReload,
+  liveSettings,
+  raisableSettings,
+} from '../../../src/node/config-reload.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import { FlooredClock } from '../../../src/time/clock.ts';
 import { yamlWith } from '../config/config-fixture.ts';
@@ -98,6 +103,33 @@ describe('a reload of the configuration', () => {
     expect(adviceOnReload(reload.last).join()).toContain('trust.minimumThreshold');
   });
 
+  it('takes a longer memory for stores at once, and a shorter one by a restart only, which clients see', async () => {
+    const running = configWith({
+      'limits.lineageTtlMs': 9e9,
+      'limits.maxLineages': 300_000,
+      'limits.maxLineagesPerPlatform': 5000,
+    });
+    const settings = ['limits.lineageTtlMs', 'limits.maxLineages', 'limits.maxLineagesPerPlatform'];
+    let next = configWith();
+    const { reload, events } = reloadOf(running, () => next);
+    await reload.reload();
+    expect(running.limits).toMatchObject({
+      lineageTtlMs: 9e9,
+      maxLineages: 300_000,
+      maxLineagesPerPlatform: 5000,
+    });
+    expect(reload.last).toMatchObject({ outcome: 'taken', changed: [], restartNeeded: settings });
+    expect(events.map(({ event }) => event)).toContain('config.restart-needed');
+    next = configWith({
+      'limits.lineageTtlMs': 9e9 + 1,
+      'limits.maxLineages': 300_001,
+      'limits.maxLineagesPerPlatform': 5001,
+    });
+    await reload.reload();
+    expect(reload.last).toMatchObject({ outcome: 'taken', changed: settings, restartNeeded: [] });
+    expect(running.limits).toEqual(next.limits);
+  });
+
   it('says no more that a restart is needed once the file is as it was', async () => {
     let next = configWith({ 'listen.port': 9 });
     const { reload, metric } = reloadOf(configWith(), () => next);
@@ -184,5 +216,5 @@ it('the live settings are those of the page for operators', () => {
   const named = rows.flatMap((row) =>
     [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, name]) => name),
   );
-  expect(named.sort()).toEqual([...liveSettings]);
+  expect(named.sort()).toEqual([...liveSettings, ...raisableSettings].sort());
 });

@@ -70,20 +70,36 @@ describe('closing a node', () => {
 });
 
 describe('a node that starts', () => {
-  const shouts = async (platforms: Config['trust']['platforms']) => {
-    const trust = { ...defaultTrust, ...(platforms === undefined ? {} : { platforms }) };
+  const shouts = async (changes: Partial<Config['trust']>, warning: string) => {
+    const trust = { ...defaultTrust, ...changes };
     await using lone = await loneNode(net.world, {
       beforeQuote: hang,
       config: { trust },
     });
     await lone.node.start();
-    return lone.events.filter(({ event }) => event === 'trust.platforms-any').length;
+    return lone.events.filter(({ event }) => event === warning).length;
   };
 
   it('shouts in its log where any machine recovers the keys of all', LONG, async () => {
-    expect(await shouts(undefined)).toBe(1);
-    expect(await shouts({ recover: 'any', clients: 'any' })).toBe(1);
-    expect(await shouts({ recover: 'bound', clients: 'any' })).toBe(0);
+    const warning = 'trust.platforms-any';
+    expect(await shouts({}, warning)).toBe(1);
+    expect(await shouts({ platforms: { recover: 'any', clients: 'any' } }, warning)).toBe(1);
+    expect(await shouts({ platforms: { recover: 'bound', clients: 'any' } }, warning)).toBe(0);
+  });
+
+  it('shouts in its log where endpoints of the chain choose the images', LONG, async () => {
+    const measurement = { policy: 'chain' } as const;
+    const checkpoint = {
+      blockNumber: 1,
+      blockHash: `0x${'11'.repeat(32)}`,
+      authoritySetId: 0,
+      authorities: [`0x${'22'.repeat(32)}`],
+    };
+    const chain = { ...defaultTrust.chain, checkpoint };
+    const warning = 'trust.images-by-endpoints';
+    expect(await shouts({ measurement }, warning)).toBe(1);
+    expect(await shouts({ measurement, chain }, warning)).toBe(0);
+    expect(await shouts({}, warning)).toBe(0);
   });
 });
 

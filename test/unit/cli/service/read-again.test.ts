@@ -12,14 +12,14 @@ it('a file is read only once nobody writes it any more', async () => {
   const path = join(folder.path, 'latchkey.yaml');
   // Each part alone is a valid configuration, with other settings than the whole.
   writeFileSync(path, yamlWith());
-  const parts = ['limits:\n', '  maxKeys: 777\n', '  maxLineages: 778\n'];
+  const parts = ['limits:\n', '  maxKeys: 777\n', '  maxLineages: 200778\n'];
   const writing = setInterval(() => {
     const part = parts.shift();
     if (part === undefined) clearInterval(writing);
     else appendFileSync(path, part);
   }, 150);
   const { limits } = await readConfigAgain(path);
-  expect([limits.maxKeys, limits.maxLineages]).toEqual([777, 778]);
+  expect([limits.maxKeys, limits.maxLineages]).toEqual([777, 200_778]);
 });
 
 it('a file whose last line does not end is half written, although it is a valid configuration', async () => {
