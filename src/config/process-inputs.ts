@@ -9,6 +9,11 @@ export interface ProcessInput {
   readonly protection: 'trust hash' | 'verified' | 'not covered';
   /** What the host can do with it. */
   readonly effect: string;
+  /**
+   * The promises of docs/threat-model.md that the host ends with it, unless the measured image fixes it. The threat model
+   * has the same table.
+   */
+  readonly ends?: readonly number[];
   /** Files below `src` that read it; a test compares them with the code. */
   readonly readBy: readonly string[];
 }
@@ -31,10 +36,11 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'environment',
-    name: 'NODE_*, LD_*, OPENSSL_*, SSL_*, GLIBC_TUNABLES, GCONV_PATH and resolver variables',
+    name: 'NODE_*, LD_*, OPENSSL_*, SSL_*, MALLOC_*, ICU_*, GLIBC_TUNABLES, GCONV_PATH and resolver variables',
     protection: 'not covered',
     effect:
-      'change the process from outside: `serve`, `unlock`, `restore` and `luks` refuse them outside of development',
+      'load code and change the process: `serve`, `unlock`, `restore` and `luks` refuse them outside of development, but in the process that was changed, so that code which was loaded can hide its variable. This finds mistakes and stops no host: command line and environment of `serve` have to be part of the measured image',
+    ends: [1, 2, 3, 4, 5, 6],
     readBy: ['cli/shared/config-options.ts', 'cli/commands/doctor.ts'],
   },
   {
@@ -57,14 +63,34 @@ export const processInputs: readonly ProcessInput[] = [
     name: 'flags of Node (--import, --inspect and others)',
     protection: 'not covered',
     effect:
-      'load code or open the debugger: `serve`, `unlock`, `restore` and `luks` refuse them outside of development',
+      'load code, open the debugger, write the memory into a file: all but a few are refused, as the variables above and with the same limit. The command line has to be part of the measured image',
+    ends: [1, 2, 3, 4, 5, 6],
     readBy: ['cli/shared/config-options.ts', 'cli/commands/doctor.ts'],
   },
   {
     kind: 'flag',
-    name: '--insecure-trust-root, --accept-rolled-back-store and the other options',
+    name: '--insecure-trust-root',
     protection: 'not covered',
-    effect: 'peers do not see the root that this machine trusts; a quote of it shows the trust hash only',
+    effect:
+      'this node believes every quote up to the given certificate, so whoever chose it gets keys and shares without a TDX machine; variables and flags are refused no more. Peers do not see it: a quote of this machine shows the trust hash only. The command line has to be part of the measured image',
+    ends: [1, 2],
+    readBy: ['cli/main.ts'],
+  },
+  {
+    kind: 'flag',
+    name: '--accept-rolled-back-store',
+    protection: 'not covered',
+    effect:
+      'at each start with it this node opens an older disk, once, whatever the key servers remember, and gives up what a newer instance wrote under a former store key. The command line has to be part of the measured image, without this option',
+    ends: [4, 5],
+    readBy: ['cli/main.ts'],
+  },
+  {
+    kind: 'flag',
+    name: '--config and the other options',
+    protection: 'not covered',
+    effect:
+      'which files are read, and what one command does; the trust section in the file is covered by the trust hash',
     readBy: ['cli/main.ts', 'chain/decoder/main.ts'],
   },
   {

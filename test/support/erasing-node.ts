@@ -71,7 +71,13 @@ export async function nodeWith(
   const examined: number[] = [];
   const attested: number[] = [];
   const unproven = new Set<number>();
-  let nowMs = 1_000;
+  const clock = {
+    atMs: 1_000,
+    /** How far the host has set the clock ahead. */
+    aheadMs: 0,
+    nowMs: () => clock.atMs + clock.aheadMs,
+    monotonicMs: () => clock.atMs,
+  };
   const book = { has: (id: SlotId) => inFile.some((one) => equalBytes(one, id)), slots: () => [] };
   // An erasure asks a node, a client and a vetter for nothing else.
   const node = { older, hold, book, store, identity: { account: own } } as unknown as OpenNode;
@@ -79,7 +85,7 @@ export async function nodeWith(
     {
       client: client as unknown as PeerClient,
       vetter: vetter as unknown as ServerVetter,
-      clock: { nowMs: () => nowMs } as Clock,
+      clock: clock as Clock,
       random: (length) => new Uint8Array(length),
       log: (_level, event) => void events.push(event),
       options: { retryMinMs: 10, retryMaxMs: 100 },
@@ -106,12 +112,13 @@ export async function nodeWith(
     );
     const from = asked.length;
     // No back-off lasts longer.
-    nowMs += waitMs;
+    clock.atMs += waitMs;
     erasure.run(snapshot, new Map(byServer), new AbortController().signal);
     for (let turn = 0; turn < 60; turn++) await Promise.resolve();
     return asked.slice(from);
   };
   return {
+    clock,
     older,
     hold,
     store,

@@ -47,13 +47,14 @@ export class Holder {
   readonly #looks: AttemptPace;
   /** Why servers did not help in the last attempt. */
   readonly failures = new HoldFailures();
+  /** When this boot began to take hold, by the monotonic clock: the host sets the other one. */
   readonly #begunAtMs: number;
 
   constructor(parts: HolderParts, node: OpenNode) {
     this.#looks = new AttemptPace(parts.tools, parts.options);
     this.#parts = parts;
     this.#node = node;
-    this.#begunAtMs = parts.tools.clock.nowMs();
+    this.#begunAtMs = this.#monotonicMs;
   }
 
   /** Takes hold by the slots of the keyslot file with known keys, for a boot that does not hold; whether it holds now. */
@@ -209,10 +210,13 @@ export class Holder {
 
   /** Custodians were asked because the servers are gone: silence beyond patience is enough then. */
   get #mayPassOverSilent(): boolean {
-    const { tools, options } = this.#parts;
-    return (
-      this.#node.byCustodians !== undefined && tools.clock.nowMs() - this.#begunAtMs >= options.patienceMs
-    );
+    const { patienceMs } = this.#parts.options;
+    return this.#node.byCustodians !== undefined && this.#monotonicMs - this.#begunAtMs >= patienceMs;
+  }
+
+  get #monotonicMs(): number {
+    const { clock } = this.#parts.tools;
+    return clock.monotonicMs?.() ?? clock.nowMs();
   }
 
   /** Slots that are proved to be lost: by another process of their server, an answer under the lineage key, or the chain. */

@@ -121,7 +121,8 @@ export class KeyErasure {
   #noteChain({ servers }: ChainSnapshot): void {
     const { older } = this.#node;
     const known = new Set(servers.map(({ account }) => toHex(account)));
-    void older.noteChain((server) => known.has(toHex(server)), this.#clock.nowMs());
+    const monotonicMs = this.#clock.monotonicMs?.() ?? this.#clock.nowMs();
+    void older.noteChain((server) => known.has(toHex(server)), monotonicMs);
   }
 
   /** An older copy of the disk may still open by what made room. */

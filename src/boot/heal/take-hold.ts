@@ -47,11 +47,13 @@ export async function takeHold(
   quorum: HoldQuorum,
   signal: AbortSignal,
 ): Promise<boolean> {
+  const askAfterLoss = ({ peer, held }: HoldTarget) => askLineage(client, hold, peer, held.account, signal);
   for (let round = 0; round < MAX_ROUNDS && !signal.aborted; round++) {
     hold.requireCurrent();
     if (hold.isBeaten) hold.rise();
     const isReserved = await askUntil(quorum, hold, {
       ask: ({ peer, held }) => client.reserve(peer, held, hold.wish, signal),
+      askAfterLoss,
       counts: (lineage) => hold.isReserved(lineage),
     });
     hold.requireCurrent();
@@ -60,6 +62,7 @@ export async function takeHold(
       isReserved &&
       (await askUntil(quorum, hold, {
         ask: ({ peer, held }) => client.claim(peer, held, hold.incarnation, signal),
+        askAfterLoss,
         counts: (lineage) => hold.isShown(lineage),
       }));
     hold.requireCurrent();
@@ -150,6 +153,8 @@ export async function sweepFor(
 /** A request to every slot, and which answers count. */
 interface Question {
   readonly ask: (target: HoldTarget) => Promise<ServerState>;
+  /** Asks a server without the slot what it knows of the lineage: a newer instance may have shown itself there. */
+  readonly askAfterLoss: (target: HoldTarget) => Promise<unknown>;
   readonly counts: (lineage: LineageState) => boolean;
 }
 
@@ -160,7 +165,7 @@ interface Question {
 async function askUntil(
   { targets, thresholds, onFailure }: HoldQuorum,
   hold: AccountHold,
-  { ask, counts }: Question,
+  { ask, askAfterLoss, counts }: Question,
 ): Promise<boolean> {
   const counted = new Map<number, number>();
   let isEnough = false;
@@ -168,8 +173,10 @@ async function askUntil(
     const one = async (target: HoldTarget): Promise<void> => {
       const lineage = await ask(target).then(
         ({ lineage: shown }) => shown,
-        (error: unknown) => {
-          onFailure?.(target, failureOf(error));
+        async (error: unknown) => {
+          const failure = failureOf(error);
+          onFailure?.(target, failure);
+          if (failure.kind === 'forgot') await askAfterLoss(target);
           return undefined;
         },
       );

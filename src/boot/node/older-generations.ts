@@ -29,6 +29,8 @@ const MAX_GENERATIONS = 256;
 /** Former lineages that are remembered; each is a change of the store key. */
 const MAX_LINEAGES = 64;
 
+const DAY_MS = 24 * 3_600_000;
+
 const GENERATION = 'generation/';
 const LINEAGE = 'former/';
 /** How many entries made room while they could still open an older copy of the disk; u64. */
@@ -50,6 +52,8 @@ export class OlderGenerations {
   readonly #generations = new Map<number, OldGeneration>();
   readonly #lineages = new Map<string, OldLineage>();
   #dropped = 0;
+  /** When the present day began, by the monotonic clock. */
+  #dayBeganAtMs: number | undefined;
   /** Names of records that are not as durable as they are here. */
   readonly #unsaved = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
@@ -153,24 +157,36 @@ export class OlderGenerations {
 
   /**
    * Notes which servers have no record on the chain. They give no keys now, and may come back: their entries go when they
-   * were missing for 90 days. Tries again to make durable what was not.
+   * were missing on 90 days. Tries again to make durable what was not.
+   * @param monotonicMs the host sets the other clock, and where the chain is not proved it can hide servers for a moment.
+   *   However long two looks lie apart, they show one day.
    */
-  noteChain(hasRecord: (server: AccountId) => boolean, nowMs: number): Promise<boolean> {
+  noteChain(hasRecord: (server: AccountId) => boolean, monotonicMs: number): Promise<boolean> {
+    const isNewDay = this.#isNewDay(monotonicMs);
     return this.#oneAfterAnother(async () => {
       for (const old of this.generations) {
-        const slots = withMissing(old.slots, hasRecord, nowMs);
+        const slots = withMissing(old.slots, hasRecord, isNewDay);
         if (slots !== undefined) this.#setGeneration({ ...old, slots });
       }
       for (const [name, old] of [...this.#lineages]) {
-        const isChanged = unclosedAt(old).some((one) => withMissing([one], hasRecord, nowMs) !== undefined);
+        const isChanged = unclosedAt(old).some(
+          (one) => withMissing([one], hasRecord, isNewDay) !== undefined,
+        );
         if (!isChanged) continue;
         this.#setLineage(
           name,
-          withServers(old, (servers) => withMissing(servers, hasRecord, nowMs) ?? servers),
+          withServers(old, (servers) => withMissing(servers, hasRecord, isNewDay) ?? servers),
         );
       }
       return await this.#save();
     });
+  }
+
+  #isNewDay(monotonicMs: number): boolean {
+    this.#dayBeganAtMs ??= monotonicMs;
+    if (monotonicMs - this.#dayBeganAtMs < DAY_MS) return false;
+    this.#dayBeganAtMs = monotonicMs;
+    return true;
   }
 
   /** Wipes the secrets of former lineages. */

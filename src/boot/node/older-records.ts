@@ -10,8 +10,11 @@ export interface OldServer {
   readonly server: AccountId;
   /** The process that issued the key. */
   readonly instanceId: InstanceId;
-  /** Since when the server has no record on the chain; absent while it has one. */
-  readonly missingSinceMs?: number;
+  /**
+   * On how many days the server had no record on the chain at any look, by the monotonic clock of the node; absent while
+   * it has one.
+   */
+  readonly missingDays?: number;
 }
 
 /** A slot that left the keyslot file; its server may still hold its key. */
@@ -47,8 +50,8 @@ export interface OldLineage {
   readonly generations: readonly FormerGeneration[];
 }
 
-/** How long a server may be missing from the chain before its entries go: as long as servers remember a lineage. */
-const MISSING_FOR_MS = 90 * 24 * 3_600_000;
+/** How many days a server may be missing from the chain before its entries go: as long as servers remember a lineage. */
+const MISSING_DAYS = 90;
 
 const SECRET_BYTES = 32;
 const NUMBER_BYTES = 8;
@@ -60,18 +63,19 @@ const SLOT_BYTES = SlotId.byteLength + SERVER_BYTES;
 const numberAt = (bytes: Uint8Array, at: number): number =>
   Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at));
 
-/** Server ‖ instance id ‖ u64 time since when it is missing, 0 while it is not. */
-const encodeServer = ({ server, instanceId, missingSinceMs }: OldServer): Uint8Array =>
-  concatBytes(server, instanceId, u64BigEndian(missingSinceMs ?? 0));
+/** Server ‖ instance id ‖ u64 days on which it was missing and 1 more, 0 while it is not. */
+const encodeServer = ({ server, instanceId, missingDays = -1 }: OldServer): Uint8Array =>
+  concatBytes(server, instanceId, u64BigEndian(missingDays + 1));
 
 function decodeServer(bytes: Uint8Array): OldServer {
   const instanceAt = AccountId.byteLength;
-  const sinceAt = instanceAt + InstanceId.byteLength;
-  const missingSinceMs = numberAt(bytes, sinceAt);
+  const daysAt = instanceAt + InstanceId.byteLength;
+  const missingDays = numberAt(bytes, daysAt) - 1;
   return {
     server: AccountId.of(bytes.subarray(0, instanceAt)),
-    instanceId: InstanceId.of(bytes.subarray(instanceAt, sinceAt)),
-    ...(missingSinceMs === 0 ? {} : { missingSinceMs }),
+    instanceId: InstanceId.of(bytes.subarray(instanceAt, daysAt)),
+    // More than that are no days: earlier builds noted the time since when it was missing.
+    ...(missingDays < 0 ? {} : { missingDays: missingDays > MISSING_DAYS ? 0 : missingDays }),
   };
 }
 
@@ -135,7 +139,7 @@ export function decodeLineage(bytes: Uint8Array): OldLineage {
 }
 
 /** Whether a server has no record on the chain now. */
-export const isMissing = ({ missingSinceMs }: OldServer): boolean => missingSinceMs !== undefined;
+export const isMissing = ({ missingDays }: OldServer): boolean => missingDays !== undefined;
 
 /** Whether an older copy of the disk may open: t slots may give their keys, and a missing server is not asked for any. */
 export const isOpen = ({ slots, t }: OldGeneration): boolean => canOpen(slots, t);
@@ -168,19 +172,22 @@ export const isSameProcess = (one: OldServer, other: OldServer): boolean =>
   equalBytes(one.server, other.server) && equalBytes(one.instanceId, other.instanceId);
 
 /**
- * Entries with the time since when their servers are missing from the chain, and without those that were for too long;
+ * Entries with the days on which their servers were missing from the chain, and without those that were for too many;
  * `undefined` when nothing changes.
+ * @param isNewDay whether a day has ended since the last call that said so.
  */
 export function withMissing<Entry extends OldServer>(
   entries: readonly Entry[],
   hasRecord: (server: AccountId) => boolean,
-  nowMs: number,
+  isNewDay: boolean,
 ): readonly Entry[] | undefined {
   const changed = entries.flatMap((entry): readonly Entry[] => {
-    const { missingSinceMs, ...rest } = entry;
-    if (hasRecord(entry.server)) return missingSinceMs === undefined ? [entry] : [rest as Entry];
-    if (missingSinceMs === undefined) return [{ ...entry, missingSinceMs: nowMs }];
-    return nowMs - missingSinceMs < MISSING_FOR_MS ? [entry] : [];
+    const { missingDays, ...rest } = entry;
+    if (hasRecord(entry.server)) return missingDays === undefined ? [entry] : [rest as Entry];
+    // The first day is not a whole one.
+    if (missingDays === undefined) return [{ ...entry, missingDays: 0 }];
+    if (!isNewDay) return [entry];
+    return missingDays < MISSING_DAYS ? [{ ...entry, missingDays: missingDays + 1 }] : [];
   });
   const isSame = changed.length === entries.length && changed.every((entry, at) => entry === entries[at]);
   return isSame ? undefined : changed;

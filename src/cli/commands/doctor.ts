@@ -57,6 +57,8 @@ async function show(findings: readonly Finding[], { json }: DoctorOptions): Prom
     if (advice !== undefined) console.log(escapeControls(`         ${advice}`));
   }
   console.log('\nInputs of a node, and whether the trust hash (MRCONFIGID) covers them:');
-  for (const { kind, name, protection, effect } of processInputs)
-    console.log(`  ${protection.padEnd(11)}  ${kind}: ${name}\n               ${effect}`);
+  for (const { kind, name, protection, effect, ends } of processInputs) {
+    const promises = ends === undefined ? '' : `; ends promises ${ends.join(', ')} of docs/threat-model.md`;
+    console.log(`  ${protection.padEnd(11)}  ${kind}: ${name}\n               ${effect}${promises}`);
+  }
 }

@@ -1,6 +1,6 @@
 // Runs in a process of its own, with the V8 flags under test: `node FLAGS measure.mjs FOLDER MODE`. FOLDER holds
-// src/crypto as plain JavaScript. In the mode `allocation` the last line is a JSON object with the bytes allocated by
-// subject and secret. In the mode `deoptimization` each subject meets zeros first and the other secrets between two
+// src/crypto and src/bytes as plain JavaScript. In the mode `allocation` the last line is a JSON object: by subject the
+// bytes allocated for each secret in most rounds, and in how many of the rounds the secrets did not agree. In the mode `deoptimization` each subject meets zeros first and the other secrets between two
 // lines that name it; the flag --trace-deopt then prints what happens between them.
 import { writeSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -8,15 +8,16 @@ import v8 from 'node:v8';
 
 const folder = process.argv[2];
 const load = (name) => import(pathToFileURL(`${folder}/${name}.js`).href);
-const { splitSecret, combineShares } = await load('shamir');
-const { hchacha20 } = await load('hchacha20');
-const { XChaCha20Key } = await load('xchacha20-key');
-const { xchacha20Poly1305Seal, xchacha20Poly1305Open } = await load('xchacha20-poly1305');
+const { splitSecret, combineShares } = await load('crypto/shamir');
+const { hchacha20 } = await load('crypto/hchacha20');
+const { XChaCha20Key } = await load('crypto/xchacha20-key');
+const { xchacha20Poly1305Seal, xchacha20Poly1305Open } = await load('crypto/xchacha20-poly1305');
+const { hexAscii, takeSecret } = await load('bytes/secret-hex');
 
 // Few enough that a round stays within one page of 256 KiB: at the end of a page the engine adds a filler.
 const CALLS = 2;
-const MAX_ROUNDS = 200;
-const AGREEING_ROUNDS = 5;
+const ROUNDS = 100;
+const WARM_UP_ROUNDS = 20;
 const WARM_UP = 3000;
 
 /** Deterministic bytes (xorshift), so that coordinates and coefficients are the same for each secret. */
@@ -46,6 +47,8 @@ const nonce = bytesFrom(5, 24);
 const message = bytesFrom(6, 100);
 const subkey = new Uint8Array(32);
 const into = new Uint8Array(140);
+// The JSON of a secret, which is overwritten at each reading.
+const text = Buffer.alloc('{"key":"0x"}'.length + 64);
 
 // A property that held an object first: V8 stores numbers in it as it finds them, and boxes those beyond 32 bits signed.
 const holder = { word: {} };
@@ -65,11 +68,22 @@ const subjects = {
     if (xchacha20Poly1305Open(secret, nonce, message, ciphertext) === undefined)
       throw new Error('does not open');
   },
+  hexWritten: (secret) => hexAscii(secret),
+  hexRead: (_, { json }) => {
+    text.set(json);
+    if (takeSecret(text, 'key') === undefined) throw new Error('no secret');
+  },
   /** The positive control: the same bytes as words of 32 bits, and a branch on them. */
   control: (_, { words }) => {
     for (let at = 0; at < words.length; at++) holder.word = words[at] === 0 ? 0 : words[at];
   },
+  /** The same at every thirtieth call: a leak that comes and goes. */
+  controlAtTimes: (_, { words }) => {
+    if (++calls % 30 !== 0) return;
+    for (let at = 0; at < words.length; at++) holder.word = words[at] === 0 ? 0 : words[at];
+  },
 };
+let calls = 0;
 
 function contextOf(secret) {
   drawn = 0;
@@ -80,7 +94,8 @@ function contextOf(secret) {
   const sealed = new Uint8Array(140);
   cipher.sealInto(sealed, 0, nonce, message, message);
   const ciphertext = xchacha20Poly1305Seal(secret, nonce, message, message);
-  return { shares, cipher, sealed, ciphertext, words: new Uint32Array(new Uint8Array(secret).buffer) };
+  const json = Buffer.from(`{"key":"0x${Buffer.from(secret).toString('hex')}"}`);
+  return { shares, cipher, sealed, ciphertext, json, words: new Uint32Array(new Uint8Array(secret).buffer) };
 }
 
 const newSpace = () =>
@@ -102,22 +117,29 @@ function allocated(subject, secret, context) {
   return after >= before ? after - before : undefined;
 }
 
-/**
- * Measures until the secrets agree in several rounds one after another: until V8 has optimized the code, it does so
- * between two readings now and then. Where the secrets never agree, the result is the last round.
- */
+/** One round: the bytes for each secret, in another order each time. */
+function round(subject) {
+  globalThis.gc();
+  // The first allocations after a collection include work of the engine.
+  allocated(subject, secrets.zeros, contexts.zeros);
+  kinds.push(kinds.shift());
+  return Object.fromEntries(kinds.map((kind) => [kind, allocated(subject, secrets[kind], contexts[kind])]));
+}
+
+const mostFrequent = (values) =>
+  values.toSorted(
+    (a, b) => values.filter((one) => one === b).length - values.filter((one) => one === a).length,
+  )[0];
+
+/** Measures some rounds after a warm-up; all of them count. */
 function measure(subject) {
-  let last = {};
-  for (let round = 0, agreeing = 0; round < MAX_ROUNDS && agreeing < AGREEING_ROUNDS; round++) {
-    globalThis.gc();
-    // The first allocations after a collection include work of the engine.
-    allocated(subject, secrets.zeros, contexts.zeros);
-    kinds.push(kinds.shift());
-    last = Object.fromEntries(kinds.map((kind) => [kind, allocated(subject, secrets[kind], contexts[kind])]));
-    const agree = last.zeros !== undefined && last.zeros === last.ones && last.zeros === last.random;
-    agreeing = agree ? agreeing + 1 : 0;
-  }
-  return last;
+  for (let done = 0; done < WARM_UP_ROUNDS; done++) round(subject);
+  const rounds = Array.from({ length: ROUNDS }, () => round(subject));
+  const bytes = Object.fromEntries(kinds.map((kind) => [kind, mostFrequent(rounds.map((one) => one[kind]))]));
+  const differing = rounds.filter(
+    ({ zeros, ones, random: other }) => zeros === undefined || zeros !== ones || zeros !== other,
+  );
+  return { bytes, rounds: ROUNDS, differing: differing.length };
 }
 
 const result = {};

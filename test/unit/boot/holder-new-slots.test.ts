@@ -44,7 +44,14 @@ function scene(
   const { granted = 3, isByCustodians = false, accepts = false } = options;
   const rollback = new RollbackCheck(lineage, [], new RollbackAcceptance(accepts));
   const hold = new AccountHold(lineage, bootOf(5), lineage.incarnation(1, bootOf(1)), rollback);
-  const clock = { atMs: 0, nowMs: () => clock.atMs, sleep: () => new Promise<void>(() => undefined) };
+  const clock = {
+    atMs: 0,
+    /** How far the host has set the clock ahead. */
+    aheadMs: 0,
+    nowMs: () => clock.atMs + clock.aheadMs,
+    monotonicMs: () => clock.atMs,
+    sleep: () => new Promise<void>(() => undefined),
+  };
   const facts = new Map<number, LineageFacts>();
   const seen = { head: undefined as Head | undefined, refusesClaims: false, isDue: true };
   const done: string[] = [];
@@ -170,6 +177,15 @@ describe('a boot whose slots are lost takes hold by new ones', () => {
   it('also when servers are silent beyond patience, where custodians gave the key', async () => {
     const { take, clock, done, holder } = scene([silent, silent, silent], { isByCustodians: true });
     clock.atMs = PATIENCE_MS - 1;
+    expect([await take(), done]).toEqual([false, []]);
+    clock.atMs = PATIENCE_MS;
+    holder.hurry();
+    expect([await take(), done]).toEqual([true, made]);
+  });
+
+  it('not when the host sets the clock ahead: patience is measured by the monotonic clock', async () => {
+    const { take, clock, done, holder } = scene([silent, silent, silent], { isByCustodians: true });
+    clock.aheadMs = 24 * 3_600_000;
     expect([await take(), done]).toEqual([false, []]);
     clock.atMs = PATIENCE_MS;
     holder.hurry();

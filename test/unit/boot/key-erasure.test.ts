@@ -106,11 +106,20 @@ describe('slots of a generation that was left behind', () => {
   it('are given up when their server was missing from the chain for 90 days', async () => {
     const node = await nodeWith();
     await node.older.leave([await leftBehind()]);
-    await node.run([1, 3]);
-    await node.run([1, 3], {}, 90 * 24 * HOUR_MS - 1);
+    for (let day = 0; day <= 90; day++) await node.run([1, 3], {}, 24 * HOUR_MS);
     expect(left(node.older)).toEqual([1, 2, 3]);
-    await node.run([1, 3], {}, 1);
+    await node.run([1, 3], {}, 24 * HOUR_MS);
     expect(left(node.older)).toEqual([1, 3]);
+  });
+
+  it('stay when the host hides their servers and sets the clock ahead', async () => {
+    const node = await nodeWith();
+    await node.older.leave([await leftBehind()]);
+    for (let look = 0; look < 200; look++) {
+      await node.run([1, 3], {}, 1);
+      node.clock.aheadMs += 24 * HOUR_MS;
+    }
+    expect(left(node.older)).toEqual([1, 2, 3]);
   });
 
   const fruitless = [

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { OlderGenerations } from '../../../src/boot/node/older-generations.ts';
-import { isFormerOpen, type OldLineage } from '../../../src/boot/node/older-records.ts';
+import {
+  decodeGeneration,
+  encodeGeneration,
+  isFormerOpen,
+  type OldLineage,
+} from '../../../src/boot/node/older-records.ts';
 import { equalBytes } from '../../../src/bytes/concat.ts';
 import { AccountId, InstanceId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
@@ -20,6 +25,16 @@ const idsOf = ({ slots }: Generation, ...indices: readonly number[]) =>
 const openOlder = (store: MemoryStore, secret = aLineageSecret()) => OlderGenerations.open(store, secret);
 const picture = ({ generations }: OlderGenerations) =>
   generations.map(({ generation, t, slots }) => [generation, t, slots.length]);
+
+/** One look on each of these days, by the monotonic clock. */
+async function daily(
+  older: OlderGenerations,
+  hasRecord: (server: AccountId) => boolean,
+  first: number,
+  last: number,
+): Promise<void> {
+  for (let day = first; day <= last; day++) await older.noteChain(hasRecord, 5_000 + day * DAY_MS);
+}
 
 describe('generations that left the keyslot file', () => {
   it('are known after a restart, with server, slot id and process of every slot that is not erased', async () => {
@@ -108,11 +123,59 @@ describe('generations that left the keyslot file', () => {
     expect(store.writes).toBe(writes);
     await again.noteChain(() => true, 7_000);
     expect(again.open).toHaveLength(1);
-    // Counted from the time when it was missing first.
-    await older.noteChain(() => false, 5_000 + 90 * DAY_MS - 1);
+    expect(picture(again)).toEqual([[1, 2, 3]]);
+  });
+
+  it('of a server that is missing go after 90 whole days, counted from its first one', async () => {
+    const older = await openOlder(new MemoryStore());
+    const one = await made(1);
+    await older.leave([one]);
+    const [first = accountOf(0)] = one.slots.map(({ server }) => server);
+    await daily(older, (server) => !equalBytes(server, first), 0, 40);
+    await daily(older, () => false, 41, 90);
     expect(picture(older)).toEqual([[1, 2, 3]]);
-    await older.noteChain(() => false, 5_000 + 90 * DAY_MS);
-    expect(picture(older)).toEqual([[1, 2, 1]]);
+    await daily(older, () => false, 91, 91);
+    expect(picture(older)).toEqual([[1, 2, 2]]);
+    await daily(older, () => false, 92, 131);
+    expect(picture(older)).toEqual([[1, 2, 2]]);
+    await daily(older, () => false, 132, 132);
+    expect(picture(older)).toEqual([]);
+  });
+
+  it('stay when two looks lie 90 days apart: one moment without a record is no departure', async () => {
+    const older = await openOlder(new MemoryStore());
+    await older.leave([await made(1)]);
+    for (const day of [0, 90, 180, 270]) await daily(older, () => false, day, day);
+    expect(picture(older)).toEqual([[1, 2, 3]]);
+  });
+
+  it('begin to count anew when their server has a record again, on whatever day', async () => {
+    const older = await openOlder(new MemoryStore());
+    await older.leave([await made(1)]);
+    await daily(older, () => false, 0, 90);
+    await older.noteChain(() => true, 90 * DAY_MS + 1);
+    await daily(older, () => false, 91, 180);
+    expect(picture(older)).toEqual([[1, 2, 3]]);
+  });
+
+  it('count on after a restart, but not what the process did not see', async () => {
+    const store = new MemoryStore();
+    const older = await openOlder(store);
+    await older.leave([await made(1)]);
+    await daily(older, () => false, 0, 50);
+    // The monotonic clock of a process begins anywhere.
+    const again = await openOlder(store);
+    await daily(again, () => false, 1_000, 1_040);
+    expect(picture(again)).toEqual([[1, 2, 3]]);
+    await daily(again, () => false, 1_041, 1_041);
+    expect(picture(again)).toEqual([]);
+  });
+
+  it('count from the beginning where an earlier build noted a time', async () => {
+    const { slots, t } = await made(1);
+    const noted = slots.map((slot) => ({ ...slot, missingDays: 1_760_000_000_000 }));
+    const read = decodeGeneration(1, encodeGeneration({ generation: 1, t, slots: noted }));
+    expect(read.slots.map(({ missingDays }) => missingDays)).toEqual([0, 0, 0]);
   });
 
   it('of one server that is missing for 90 days lose its slot alone, wherever it stands', async () => {
@@ -122,8 +185,7 @@ describe('generations that left the keyslot file', () => {
       await older.leave([one]);
       const gone = one.slots[at]?.server ?? accountOf(0);
       const hasRecord = (server: AccountId) => !equalBytes(server, gone);
-      await older.noteChain(hasRecord, 5_000);
-      await older.noteChain(hasRecord, 5_000 + 90 * DAY_MS);
+      await daily(older, hasRecord, 0, 91);
       const left = one.slots.filter((_slot, index) => index !== at).map(({ server }) => server);
       expect(older.generations[0]?.slots.map(({ server }) => server)).toEqual(left);
     }

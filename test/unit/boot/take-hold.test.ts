@@ -3,10 +3,13 @@ import { type HoldQuorum, takeHold } from '../../../src/boot/heal/take-hold.ts';
 import { AccountHold } from '../../../src/boot/node/account-hold.ts';
 import { RollbackAcceptance } from '../../../src/boot/node/rollback-acceptance.ts';
 import { RollbackCheck } from '../../../src/boot/node/rollback-check.ts';
+import type { LineageObserver, PeerRecord } from '../../../src/boot/peer/held-keys.ts';
 import type { PeerClient } from '../../../src/boot/peer/peer-client.ts';
+import { PeerError } from '../../../src/boot/peer/peer-failure.ts';
 import type { Head } from '../../../src/lineage/head.ts';
 import type { Incarnation, Reservation } from '../../../src/lineage/incarnation.ts';
 import { deposit, type LineageFacts, NO_FACTS, reserve, show } from '../../../src/lineage/rules.ts';
+import { serverAt } from '../../support/checked-slots.ts';
 import { seededDice } from '../../support/disk-dice.ts';
 import { bootOf, lineageOf, stateOf } from '../../support/lineages.ts';
 
@@ -20,6 +23,8 @@ class Server {
   facts: LineageFacts = NO_FACTS;
   readonly asked: string[] = [];
   silent: readonly string[] = [];
+  /** Requests that it answers with KEY_UNKNOWN: it was restarted, and has no slot of this boot any more. */
+  unknown: readonly string[] = [];
   /** Awaited before each answer. */
   before: (path: string) => Promise<void> = async () => undefined;
 
@@ -27,23 +32,29 @@ class Server {
     this.asked.push(path);
     await this.before(path);
     if (this.silent.includes(path)) throw unreachable;
+    if (this.unknown.includes(path)) throw new PeerError({ kind: 'forgot', detail: 'KEY_UNKNOWN' });
     this.facts = change(this.facts);
     return { lineage: stateOf(this.facts) };
   }
 }
 
-/** A client of these servers, in place of the wire; a target names its server by its number. */
+/** A client of these servers, in place of the wire; the account of a server has its number in each byte. */
 const clientOf = (servers: readonly Server[]): PeerClient => {
-  const at = (peer: unknown): Server => {
-    const server = servers[Number(peer)];
+  const at = ({ account }: Pick<PeerRecord, 'account'>): Server => {
+    const server = servers[account[0] ?? servers.length];
     if (server === undefined) throw unreachable;
     return server;
   };
   const client = {
-    reserve: (peer: unknown, _slot: unknown, wish: Reservation) =>
+    reserve: (peer: PeerRecord, _slot: unknown, wish: Reservation) =>
       at(peer).answer('reserve', (facts) => reserve(facts, wish)),
-    claim: (peer: unknown, _slot: unknown, from: Incarnation) =>
+    claim: (peer: PeerRecord, _slot: unknown, from: Incarnation) =>
       at(peer).answer('claim', (facts) => show(facts, from)),
+    lineageStatus: async (peer: PeerRecord, { observer }: { readonly observer: LineageObserver }) => {
+      const state = await at(peer).answer('lineage-status', (facts) => facts);
+      observer.observe(state.lineage);
+      return state;
+    },
   };
   // It asks for nothing else.
   return client as unknown as PeerClient;
@@ -51,10 +62,10 @@ const clientOf = (servers: readonly Server[]): PeerClient => {
 
 const serversOf = (count: number) => Array.from({ length: count }, () => new Server());
 const quorumOf = (servers: readonly Server[], t: number, generation = 1): HoldQuorum => ({
-  // Only the client looks at peer and slot.
+  // Nothing looks at the rest of peer and slot.
   targets: servers.map((_server, index) => ({
-    peer: index,
-    held: undefined,
+    peer: { account: serverAt(index) },
+    held: { account: serverAt(200) },
     generation,
   })) as unknown as HoldQuorum['targets'],
   thresholds: new Map([[generation, t]]),
@@ -220,6 +231,36 @@ describe('taking hold of the account', () => {
       code: 'STORE_ROLLED_BACK',
     });
     expect(hold.holds).toBe(false);
+  });
+
+  it.each(['reserve', 'claim'])('learns of a newer mark where its slot is gone, at the %s', async (path) => {
+    const servers = serversOf(3);
+    const hold = boot(5);
+    for (const server of servers.slice(1)) {
+      server.unknown = [path];
+      server.facts = show(NO_FACTS, lineage.incarnation(9, bootOf(9)));
+      // Its own answer to a reservation would show the mark, too.
+      server.before = async (asked) => {
+        if (asked === 'reserve') server.facts = NO_FACTS;
+        if (asked === path) server.facts = show(NO_FACTS, lineage.incarnation(9, bootOf(9)));
+      };
+    }
+    expect(await take(servers, 2, hold)).toBe(false);
+    expect(hold.incarnation.number).toBe(10);
+  });
+
+  it('is stopped by a newer head at a server that was restarted since, and asks only such a server for it', async () => {
+    const servers = serversOf(3);
+    for (const server of servers.slice(1)) {
+      server.unknown = ['reserve'];
+      server.facts = deposit(show(NO_FACTS, newer.incarnation), newer.incarnation, newer);
+    }
+    await expect(take(servers, 2, boot(5, await checkOf()))).rejects.toMatchObject({
+      code: 'STORE_ROLLED_BACK',
+    });
+    expect(servers.map(({ asked }) => asked.filter((path) => path === 'lineage-status').length)).toEqual([
+      0, 1, 1,
+    ]);
   });
 
   it('is refused where the lineage is closed', async () => {

@@ -56,6 +56,33 @@ describe('the list of inputs', () => {
     ]);
   });
 
+  it('names the inputs that end promises of the threat model, and so does the threat model, with the same promises', () => {
+    const threatModel = readFileSync(join(src, '../docs/threat-model.md'), 'utf8');
+    const section = threatModel
+      .split('\n## ')
+      .find((text) => text.startsWith('Command line and environment'));
+    const rows = [...(section ?? '').matchAll(/^\| (`[^|]+) \| ([\d, ]+) \|/gm)].map(
+      ([, names = '', promises = '']) => [names.replaceAll('`', ''), promises.split(', ').map(Number)],
+    );
+    const ending = processInputs.flatMap(({ name, ends }) => (ends === undefined ? [] : [[name, ends]]));
+    expect(rows).toEqual(ending);
+    // All of them are in the host's hands where the image does not fix them.
+    for (const { protection, ends } of processInputs) if (ends) expect(protection).toBe('not covered');
+    const promised = threatModel.split('## What is promised')[1]?.split('\n## ')[0] ?? '';
+    expect([...promised.matchAll(/^(\d)\. /gm)].map(([, number]) => Number(number))).toEqual([
+      1, 2, 3, 4, 5, 6,
+    ]);
+  });
+
+  it.each(['--insecure-trust-root', '--accept-rolled-back-store', '--import', 'NODE_*'])(
+    'says that %s ends promises: it is not measured by the trust hash',
+    (name) => {
+      const found = processInputs.find((input) => input.name.includes(name));
+      expect(found?.ends?.length).toBeGreaterThan(0);
+      expect(found?.effect).toContain('command line');
+    },
+  );
+
   it('the test detects a new module that reads input', () => {
     for (const text of [
       "const home = process.env['HOME'];",

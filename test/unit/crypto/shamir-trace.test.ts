@@ -6,48 +6,17 @@ import { shareCoordinate } from '../../../src/crypto/shamir.ts';
 import type { Observer } from '../../support/instrumented.ts';
 import { seededBytes } from '../../support/seeded-bytes.ts';
 import { librarySharing, ownSharing, type Sharing } from '../../support/shamir-programs.ts';
+import { WholeTrace } from '../../support/whole-trace.ts';
 
 const SECRET_BYTES = 32;
 const positions = Array.from({ length: SECRET_BYTES }, (_, at) => at);
-
-/** A digest of everything that happened, and how many numbers were too large for a small integer. */
-class WholeTrace implements Observer {
-  #digest = 0;
-  #events = 0;
-  largeNumbers = 0;
-
-  access(site: number, _name: string, _array: ArrayLike<unknown>, index: number): void {
-    this.#add(site, index);
-  }
-
-  branch(site: number, taken: boolean): void {
-    this.#add(site, taken ? 1 : 2);
-  }
-
-  operation(site: number, isSmall: boolean): void {
-    this.#add(site, isSmall ? 3 : 4);
-    if (!isSmall) this.largeNumbers++;
-  }
-
-  take(): string {
-    const taken = `${this.#events} events, digest ${this.#digest}`;
-    this.#digest = 0;
-    this.#events = 0;
-    return taken;
-  }
-
-  #add(site: number, detail: number): void {
-    this.#events++;
-    this.#digest = Math.imul(this.#digest ^ Math.imul(site, 0x9e3779b1) ^ detail, 0x01000193);
-  }
-}
 
 /** The cache lines of 64 bytes that are touched in the library's tables, which begin at a line. */
 class TableLines implements Observer {
   #lines: string[] = [];
 
-  access(_site: number, name: string, _array: ArrayLike<unknown>, index: number): void {
-    if (name === 'LOG_TABLE' || name === 'EXP_TABLE') this.#lines.push(`${name}:${index >> 6}`);
+  access(_site: number, name: string, index: unknown): void {
+    if (name === 'LOG_TABLE' || name === 'EXP_TABLE') this.#lines.push(`${name}:${Number(index) >> 6}`);
   }
 
   branch(): void {}
