@@ -1,5 +1,5 @@
-import { countOf } from '../bytes/count-of.ts';
 import { explain, type NodeState, summarize } from '../boot/node/node-state.ts';
+import { countOf } from '../bytes/count-of.ts';
 import { adviceOnFleet, type FleetReport } from './fleet-report.ts';
 import { adviceOnOlder, type OlderReport } from './older-report.ts';
 import { adviceOnRecord, type OwnRecord } from './own-record.ts';

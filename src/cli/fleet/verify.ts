@@ -1,6 +1,6 @@
+import { delayedEntries } from '../../fleet/delayed-entries.ts';
 import { describeInForce } from '../../fleet/describe.ts';
 import { judgeFirstManifest } from '../../fleet/first-manifest.ts';
-import { delayedEntries } from '../../fleet/delayed-entries.ts';
 import type { FleetState } from '../../fleet/fleet-state.ts';
 import { inForce } from '../../fleet/in-force.ts';
 import type { ConfigOptions } from '../shared/config-options.ts';
