@@ -1,4 +1,5 @@
 import { type ByteRow, NUMBER_BYTES } from '../bytes/byte-rows.ts';
+import { equalBytes } from '../bytes/concat.ts';
 import { AccountId, KeyId, SlotId } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';

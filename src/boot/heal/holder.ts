@@ -214,11 +214,6 @@ export class Holder {
     return this.#node.byCustodians !== undefined && this.#monotonicMs - this.#begunAtMs >= patienceMs;
   }
 
-  get #monotonicMs(): number {
-    const { clock } = this.#parts.tools;
-    return clock.monotonicMs?.() ?? clock.nowMs();
-  }
-
   /** Slots that are proved to be lost: by another process of their server, an answer under the lineage key, or the chain. */
   async #lostSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const { book, hold, identity } = this.#node;

@@ -7,7 +7,7 @@ import type { RandomSource } from '../../crypto/random.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
 import { MAX_LINEAGE_SLOTS } from '../../protocol/lineage-state.ts';
-import type { Clock } from '../../time/clock.ts';
+import { type Clock, monotonicMsOf } from '../../time/clock.ts';
 import type { OldSlot } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
@@ -121,7 +121,7 @@ export class KeyErasure {
   #noteChain({ servers }: ChainSnapshot): void {
     const { older } = this.#node;
     const known = new Set(servers.map(({ account }) => toHex(account)));
-    const monotonicMs = this.#clock.monotonicMs?.() ?? this.#clock.nowMs();
+    const monotonicMs = monotonicMsOf(this.#clock);
     void older.noteChain((server) => known.has(toHex(server)), monotonicMs);
   }
 
