@@ -15,7 +15,6 @@ import type { Generation } from '../../src/keyslots/keyslot-file.ts';
 import type { Incarnation } from '../../src/lineage/incarnation.ts';
 import type { LineageUpdate } from '../../src/protocol/lineage-messages.ts';
 import type { LineageState } from '../../src/protocol/lineage-state.ts';
-import type { Clock } from '../../src/time/clock.ts';
 import { enrol } from './keyslot-fixtures.ts';
 import { bootOf, lineageOf, stateOf } from './lineages.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -77,6 +76,7 @@ export async function nodeWith(
     aheadMs: 0,
     nowMs: () => clock.atMs + clock.aheadMs,
     monotonicMs: () => clock.atMs,
+    sleep: () => Promise.resolve(),
   };
   const book = { has: (id: SlotId) => inFile.some((one) => equalBytes(one, id)), slots: () => [] };
   // An erasure asks a node, a client and a vetter for nothing else.
@@ -85,7 +85,7 @@ export async function nodeWith(
     {
       client: client as unknown as PeerClient,
       vetter: vetter as unknown as ServerVetter,
-      clock: clock as Clock,
+      clock,
       random: (length) => new Uint8Array(length),
       log: (_level, event) => void events.push(event),
       options: { retryMinMs: 10, retryMaxMs: 100 },
