@@ -76,6 +76,7 @@ export async function nodeWith(
     aheadMs: 0,
     nowMs: () => clock.atMs + clock.aheadMs,
     monotonicMs: () => clock.atMs,
+    sleep: () => Promise.resolve(),
   };
   const book = { has: (id: SlotId) => inFile.some((one) => equalBytes(one, id)), slots: () => [] };
   // An erasure asks a node, a client and a vetter for nothing else.
@@ -84,7 +85,11 @@ export async function nodeWith(
     {
       client: client as unknown as PeerClient,
       vetter: vetter as unknown as ServerVetter,
+<<<<<<< HEAD
       clock: { ...clock, nowMs: clock.nowMs, sleep: async () => undefined },
+=======
+      clock,
+>>>>>>> fixin
       random: (length) => new Uint8Array(length),
       log: (_level, event) => void events.push(event),
       options: { retryMinMs: 10, retryMaxMs: 100 },

@@ -191,8 +191,8 @@ describe('an attestation is refused', () => {
     async (_how, blocks, code) => {
       const record = await registered();
       const snapshot = await world.chain.snapshot();
-      // The server of this test cites block 0.
-      const block = { ...snapshot.block, number: blocks };
+      // The server of this test cites the block of this snapshot.
+      const block = { ...snapshot.block, number: snapshot.block.number + blocks };
       expect(await outcome(record, { ...snapshot, block })).toBe(code);
     },
   );

@@ -54,6 +54,7 @@ async function complaint({
     return undefined;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    if (error.code === 'commander.version') return undefined;
     // A value such as 0x… stands for one that the reader has.
     if (error.code === 'commander.invalidArgument' && args.some((word) => word.includes('…')))
       return undefined;
