@@ -85,11 +85,7 @@ export async function nodeWith(
     {
       client: client as unknown as PeerClient,
       vetter: vetter as unknown as ServerVetter,
-<<<<<<< HEAD
-      clock: { ...clock, nowMs: clock.nowMs, sleep: async () => undefined },
-=======
       clock,
->>>>>>> fixin
       random: (length) => new Uint8Array(length),
       log: (_level, event) => void events.push(event),
       options: { retryMinMs: 10, retryMaxMs: 100 },

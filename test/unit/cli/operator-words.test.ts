@@ -72,7 +72,10 @@ describe('a password that is read', () => {
   });
 
   it.each([
-    ['a certificate cannot be read', { endpoints: ['https://127.0.0.1:1'], tls: { caFile: '/nowhere/ca.pem' } }],
+    [
+      'a certificate cannot be read',
+      { endpoints: ['https://127.0.0.1:1'], tls: { caFile: '/nowhere/ca.pem' } },
+    ],
     ['the cluster is not reached', { endpoints: ['http://127.0.0.1:1'] }],
   ])('of etcd, and a token, are wiped when %s', async (_why, settings) => {
     await using folder = await tempFolder();
