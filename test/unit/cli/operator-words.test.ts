@@ -88,9 +88,7 @@ describe('a password that is read', () => {
       wipe.call(this);
     });
     try {
-      const endpoints = ['http://127.0.0.1:1'];
       const etcd = {
-        endpoints,
         user: { name: 'latchkey', passwordFile: file },
         requestTimeoutMs: 100,
         ...settings,
