@@ -47,8 +47,7 @@ describe.sequential('custody on the command line', { timeout: 180_000 }, () => {
     String((await askAgent(socketPath, 'GET', '/status'))?.json['accountId']);
   const accounts: string[] = [];
   /** A manifest that revokes one platform, signed by the authority of the fleet. */
-  const writeManifest = (name: string, ppid: Uint8Array): void => {
-    const platform = toPrefixedHex(sha256(ppid));
+  const writeManifest = (name: string, platform: string): void => {
     const revoked = encodePlatformList({
       version: 1,
       platforms: [{ platform, owner: 'Example', place: 'rack 1', since: Date.now() }],
@@ -146,9 +145,9 @@ describe.sequential('custody on the command line', { timeout: 180_000 }, () => {
     expect(unconfirmed.stderr).toContain('CUSTODY_UNCONFIRMED');
     expect(unconfirmed.stderr).toContain(`account        ${account}`);
     expect(unconfirmed.stderr).toContain('WARNING: no fleet manifest was given');
-    const ppid =
-      /platform {7}([0-9a-f]{32})/.exec(unconfirmed.stderr)?.[1] ?? expect.fail(unconfirmed.stderr);
-    writeManifest('manifest', Buffer.from(ppid, 'hex'));
+    const platform =
+      /platform {7}(0x[0-9a-f]{64})/.exec(unconfirmed.stderr)?.[1] ?? expect.fail(unconfirmed.stderr);
+    writeManifest('manifest', platform);
     const revoked = await answer('alice', first, files, account, ['--manifest', at('manifest')]);
     expect(revoked.code).toBe(1);
     expect(revoked.stderr).toContain('PLATFORM_REVOKED');
