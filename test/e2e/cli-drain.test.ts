@@ -63,7 +63,7 @@ describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
     );
     expect(json).toMatchObject({ state: 'backed', ready: true, live: 1 });
     const explained = await peer.run('status', '--config', peer.configFile, '--explain');
-    expect(explained.stdout).toContain('are about to be stopped');
+    expect(explained.stdout).toContain('1 of its 1 key servers is about to be stopped');
     expect(peer.log()).toContain('"server.draining"');
   });
 
