@@ -108,6 +108,8 @@ export class SimulatedStore {
 
   /** What the next process finds when only this one is killed. */
   leftByKill(): DormantStore {
+    // Its work in the background ends too, or it would change the disk of the next process.
+    this.disk.cutAt(this.disk.steps);
     return new DormantStore(this.disk.afterKill(), this.#keys, this.options);
   }
 
