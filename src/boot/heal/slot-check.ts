@@ -58,21 +58,22 @@ export const hasForgotten = ({ report: { standing } }: CheckedSlot): boolean =>
 
 /**
  * What is known of a slot by proofs alone. It is lost when its server left the chain, or has just given a key as another
- * process than the one that issued the slot. An unauthenticated error proves nothing.
+ * process than the one that issued the slot: then also when it lived at the check, which came before. An unauthenticated
+ * error proves nothing.
  */
 export function standingOf(
   slot: Slot,
   { checked }: Pick<SlotCheck, 'checked'>,
   enrolled: readonly Pick<EnrolledServer, 'server' | 'instanceId'>[],
 ): 'live' | 'silent' | 'lost' {
-  const found = checked.find((candidate) => equalBytes(candidate.slot.slotId, slot.slotId));
-  if (found !== undefined && isLive(found)) return 'live';
-  const standing = found?.report.standing;
-  if (typeof standing === 'object' && standing.kind === 'departed') return 'lost';
   const isReborn = enrolled.some(
     ({ server, instanceId }) => equalBytes(server, slot.server) && !equalBytes(instanceId, slot.instanceId),
   );
-  return isReborn ? 'lost' : 'silent';
+  if (isReborn) return 'lost';
+  const found = checked.find((candidate) => equalBytes(candidate.slot.slotId, slot.slotId));
+  if (found !== undefined && isLive(found)) return 'live';
+  const standing = found?.report.standing;
+  return typeof standing === 'object' && standing.kind === 'departed' ? 'lost' : 'silent';
 }
 
 /**
