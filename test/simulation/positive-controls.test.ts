@@ -3,6 +3,7 @@ import { FencedStore } from '../../src/boot/node/fenced-store.ts';
 import { RollbackCheck } from '../../src/boot/node/rollback-check.ts';
 import { ServerVetter } from '../../src/boot/obtain/vet-server.ts';
 import { toHex } from '../../src/bytes/hex.ts';
+import { formedNetwork, restart } from '../support/formed-network.ts';
 import { runSchedule } from '../support/simulated-network-schedule.ts';
 
 const broken = vi.hoisted(() => ({ acceptsEverySection: false }));
@@ -86,5 +87,27 @@ describe('the invariants notice faults that are put in on purpose', () => {
     for (let life = seed; life < seed + MAX_LIVES && !found.some((text) => noticed.test(text)); life++)
       found.push(...(await runSchedule(life)).violations);
     expect(found).toContainEqual(expect.stringMatching(noticed));
+  });
+});
+
+describe('a locked store whose folder changes', () => {
+  it('is noticed, but not what the opening of a moment does to it', { timeout: 120_000 }, async () => {
+    const { net, node } = await formedNetwork(941, 5);
+    const lock = async (): Promise<void> => {
+      for (const { endpoint } of net.nodes) net.world.wire.cut.add(`${node.name}>${endpoint}`);
+      await restart(net, node);
+      await net.settle(5_000);
+      expect(node.state.name).toBe('locked');
+      net.check();
+    };
+    await lock();
+    net.world.wire.cut.clear();
+    await net.settle(60_000);
+    await lock();
+    expect(net.world.violations).toEqual([]);
+    node.disk.tamper('/data/node/store/segment-0000000001', new Uint8Array(96));
+    net.check();
+    expect(net.world.violations).toEqual([`${node.name} changed its disk while it was locked`]);
+    await net.close();
   });
 });

@@ -82,6 +82,8 @@ export class SimulatedNode {
   boots = 0;
   /** How often a process of this machine opened its store. */
   openings = 0;
+  /** How often its store was opened after it was locked, also for a moment. */
+  unlockings = 0;
   /** How often its store key was changed. */
   keyChanges = 0;
   /** How often this process was drained. */
@@ -290,7 +292,9 @@ export class SimulatedNode {
         acceptRolledBackStore: this.acceptsOlderStore,
         ...(changedCustody === undefined ? {} : { custody: { ...changedCustody, platform: ppid } }),
         onState: (state) => {
-          if (self === undefined || self === this.#process) this.state = state;
+          if (self !== undefined && self !== this.#process) return;
+          if (this.state.name === 'locked' && state.name !== 'locked') this.unlockings++;
+          this.state = state;
         },
       },
     );
