@@ -46,6 +46,7 @@ export class RootIssuedCertificates {
         field: 'root certificate',
         expected: `SHA-256 ${sha256Hex(this.#root.certificate.der)}`,
         observed,
+        hint: 'it is from development or another vendor; for a quote of mock-tdx give its root with --insecure-trust-root',
       });
     }
     return this.#cache.get(`${role} ${sha256Hex(der)}`, () => {
