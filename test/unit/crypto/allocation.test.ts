@@ -25,15 +25,16 @@ const subjects = [
 const heapFlags = ['--expose-gc', '--min-semi-space-size=64', '--max-semi-space-size=64'];
 const timeout = 300_000;
 
-/** In how many of the 100 rounds of six calls the secrets may differ at most. */
-const MOST_DIFFERING = 8;
-
 /**
- * Without the optimizer none, so that a leak at one call of hundreds is found. V8 optimizes between two readings now and
- * then. Where each call makes a cipher of OpenSSL, an array of the engine grows in every 17th round, whatever the secret.
+ * In how many of the 100 rounds of six calls the secrets may differ at most. Without the optimizer in none, so that a leak
+ * at one call of hundreds is found. V8 optimizes between two readings now and then. Where each call makes a cipher of
+ * OpenSSL, an array of the engine grows in every 17th round, whatever the secret.
  */
 const mostDiffering = (subject: string, flags: readonly string[]): number =>
-  subject === 'xchacha20Functions' || flags.length === 0 ? MOST_DIFFERING : 0;
+  (subject === 'xchacha20Functions' ? 8 : 0) + (flags.length === 0 ? 8 : 0);
+
+/** More than any subject: the one that leaks at times does so in 20 rounds. */
+const LEAST_OF_CONTROL = 17;
 
 let folder = '';
 
@@ -95,7 +96,7 @@ describe('the memory that a call allocates does not depend on the secret', () =>
     const { control, controlAtTimes } = measured;
     expect(control?.bytes.ones).toBeGreaterThan(control?.bytes.zeros ?? Infinity);
     expect(control?.bytes.random).toBeGreaterThan(control?.bytes.zeros ?? Infinity);
-    expect(controlAtTimes?.differing).toBeGreaterThan(MOST_DIFFERING);
+    expect(controlAtTimes?.differing).toBeGreaterThanOrEqual(LEAST_OF_CONTROL);
   });
 });
 
