@@ -72,6 +72,27 @@ describe('audit log', () => {
     expect(log.head.sequence).toBe(1);
   });
 
+  it('begins no write while another one is under way, whoever asks for it', async () => {
+    const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+    const writes = { now: 0, most: 0 };
+    const store = new MemoryStore({
+      beforeWrite: async () => {
+        writes.most = Math.max(writes.most, ++writes.now);
+        for (let turns = 0; turns < 5; turns++) await turn();
+        writes.now--;
+      },
+    });
+    const log = await logOn(store);
+    const all: Promise<void>[] = [];
+    for (let n = 0; n < 3; n++) {
+      all.push(log.append('key.released', { n }), log.flush());
+      await turn();
+    }
+    await Promise.all(all);
+    expect(writes).toEqual({ now: 0, most: 1 });
+    expect(await sequencesOf(log)).toEqual([1, 2, 3]);
+  });
+
   it('keeps entries that a store does not take, and says how many it had to leave out', async () => {
     let isClosed = true;
     const hooks: MemoryStoreHooks = {
