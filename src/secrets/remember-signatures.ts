@@ -12,7 +12,7 @@ const MAX_REMEMBERED = 16_384;
 /**
  * Makes a check that verifies a genuine signature once. A node meets the record of a secret several times in each
  * operation, from its disk and from each other holder, and the signature costs more than all else that it does with it.
- * Only what was verified is remembered: a forged signature is verified anew each time, and takes no place.
+ * Only what was verified is remembered: a forged signature is verified each time, and is not kept.
  */
 export function rememberSignatures(verify = sr25519Verify, capacity = MAX_REMEMBERED): SignatureCheck {
   const genuine = new Memo<true>(capacity);

@@ -15,5 +15,5 @@ export const secretFormatBy = (isSigned?: SignatureCheck): RecordFormat => ({
   },
 });
 
-/** Verifies every signature anew. */
+/** Verifies every signature each time. */
 export const secretFormat: RecordFormat = secretFormatBy();

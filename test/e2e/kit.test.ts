@@ -1,6 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,16 +20,26 @@ const succeeds = (program: string, args: readonly string[]): boolean => spawnSyn
 const hasPython = succeeds('python3', ['-c', 'import cryptography, nacl.bindings']);
 
 /**
- * Whether cargo is there and has all crates or can get them. Other failures than those of the network do not count here:
- * the tests fail by them.
+ * Whether cargo is there, new enough, and has all crates or can get them. Other failures than those of the network do not
+ * count here: the tests fail by them.
  */
 function canBuildRust(): boolean {
+  if (!isCargoNewEnough()) return false;
   const args = ['fetch', '--locked', '--manifest-path', join(kit, 'rust/Cargo.toml')];
   const { error, status, stderr } = spawnSync('cargo', args, { encoding: 'utf8', timeout: 120_000 });
   if (error !== undefined) return false;
   return status === 0 || !/network|download/.test(stderr);
 }
 const hasRust = canBuildRust();
+
+/** Compares the installed cargo with the `rust-version` of the crate. */
+function isCargoNewEnough(): boolean {
+  const { error, stdout } = spawnSync('cargo', ['--version'], { encoding: 'utf8' });
+  if (error !== undefined) return false;
+  const manifest = readFileSync(join(kit, 'rust/Cargo.toml'), 'utf8');
+  const minorIn = (text: string, pattern: RegExp): number => Number(pattern.exec(text)?.[1]);
+  return minorIn(stdout, /^cargo 1\.(\d+)/) >= minorIn(manifest, /^rust-version = "1\.(\d+)"/m);
+}
 
 /** Whether Go is there, new enough, and has the modules or can get them. */
 function canBuildGo(): boolean {

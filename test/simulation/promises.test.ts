@@ -174,6 +174,22 @@ function startUnderLease(net: SimulatedNetwork, leaseMs: number | undefined): vo
   Object.assign(net.world, { config: leased });
 }
 
+/** In which seconds from now two instances of one account take a write. */
+async function secondsOfWrites(
+  net: SimulatedNetwork,
+  older: SimulatedNode,
+  newer: SimulatedNode,
+  seconds: number,
+): Promise<{ readonly older: readonly number[]; readonly newer: readonly number[] }> {
+  const wrote = { older: [0], newer: [] as number[] };
+  for (let second = 0; second < seconds; second++) {
+    await net.settle(1_000);
+    if (await net.witness.write(older)) wrote.older.push(second);
+    if (await net.witness.write(newer)) wrote.newer.push(second);
+  }
+  return wrote;
+}
+
 describe('under a lease', () => {
   it('two instances that reach no common server never write at the same time', LONG, async () => {
     const { net, node } = await formedNetwork(1551);
@@ -189,12 +205,7 @@ describe('under a lease', () => {
     const copy = net.addTwin(node);
     cutOff(net, node);
     copy.start();
-    const wrote = { older: [0], newer: [] as number[] };
-    for (let second = 0; second < 90; second++) {
-      await net.settle(1_000);
-      if (await net.witness.write(node)) wrote.older.push(second);
-      if (await net.witness.write(copy)) wrote.newer.push(second);
-    }
+    const wrote = await secondsOfWrites(net, node, copy, 90);
     expect(Math.max(...wrote.older)).toBeLessThanOrEqual(30);
     expect(Math.min(...wrote.newer)).toBeGreaterThan(Math.max(...wrote.older));
     expect(node.state).toMatchObject({ name: 'unclaimed', reason: expect.stringContaining('30 s') });
@@ -219,12 +230,7 @@ describe('under a lease', () => {
       const copy = net.addTwin(node);
       cutOff(net, node);
       copy.start();
-      const wrote = { older: [0], newer: [] as number[] };
-      for (let second = 0; second < 120; second++) {
-        await net.settle(1_000);
-        if (await net.witness.write(node)) wrote.older.push(second);
-        if (await net.witness.write(copy)) wrote.newer.push(second);
-      }
+      const wrote = await secondsOfWrites(net, node, copy, 120);
       expect(Math.min(...wrote.newer)).toBeGreaterThan(Math.max(...wrote.older));
       expect(wrote.newer.length).toBeGreaterThan(10);
       await endNetwork(net);

@@ -537,7 +537,7 @@ class BrokenClient {
     throw this.#has('hides-codes') ? new Failure('unreachable') : new Failure('refused', code);
   }
 
-  /** As fetch, but with a timeout that begins anew with each part of a head, or with each interim answer. */
+  /** As fetch, but with a timeout that starts again at each part of a head, or at each interim answer. */
   readonly #patient = (url: string, { method, headers, body }: PlainRequest): Promise<Response> =>
     new Promise((resolve, reject) => {
       const sent = request(url, { method, headers, agent: false });

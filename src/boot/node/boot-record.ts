@@ -26,12 +26,16 @@ export const bootRecords = (
     : { kind: 'put', namespace: LINEAGE_NAMESPACE, name: LEASE, value: u64BigEndian(leaseMs) },
 ];
 
-/** The lease of the incarnation that wrote a store last, in milliseconds; 0 where it had none, or does not say. */
+/**
+ * The lease of the incarnation that wrote a store last, in milliseconds; 0 where it had none.
+ * @throws ProblemError IDENTITY_MISSING when the record is not one.
+ */
 export async function leaseOfLastWriter(store: Store): Promise<number> {
   if (!store.hasNamespace(LINEAGE_NAMESPACE)) return 0;
   const bytes = await (await store.namespace(LINEAGE_NAMESPACE)).get(LEASE);
-  if (bytes?.length !== NUMBER_BYTES) return 0;
-  return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0));
+  if (bytes === undefined) return 0;
+  requireLength(bytes, NUMBER_BYTES, 'the lease of the last writer');
+  return numberIn(bytes);
 }
 
 /**
@@ -44,11 +48,16 @@ export async function lastWriterOf(
 ): Promise<Incarnation> {
   const bytes = await get(LINEAGE_NAMESPACE, BOOT);
   if (bytes === undefined) return NO_INCARNATION;
-  if (bytes.length !== NUMBER_BYTES + BOOT_ID_BYTES) {
-    throw new ProblemError('IDENTITY_MISSING', `the boot record has ${bytes.length} bytes`, {
-      hint: 'is this the store of a node of this version? nothing was changed',
-    });
-  }
-  const number = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0));
-  return { number, bootId: copyBytes(bytes.subarray(NUMBER_BYTES)) };
+  requireLength(bytes, NUMBER_BYTES + BOOT_ID_BYTES, 'the boot record');
+  return { number: numberIn(bytes), bootId: copyBytes(bytes.subarray(NUMBER_BYTES)) };
+}
+
+const numberIn = (bytes: Uint8Array): number =>
+  Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0));
+
+function requireLength(bytes: Uint8Array, length: number, what: string): void {
+  if (bytes.length === length) return;
+  throw new ProblemError('IDENTITY_MISSING', `${what} has ${bytes.length} bytes`, {
+    hint: 'is this the store of a node of this version? nothing was changed',
+  });
 }
