@@ -6,6 +6,7 @@ One class, `Server`, for one key server, and the function `obtain` for the whole
 
 import base64
 import concurrent.futures
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -126,7 +127,9 @@ class _BoundedSocket:
     def sendall(self, content: bytes) -> None:
         # The timeout of sendall bounds the whole of it.
         self._sock.settimeout(_left(self._end))
-        self._sock.sendall(content)
+        # A server that refuses a request closes before it has read all of it: its answer is read next.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._sock.sendall(content)
 
     def makefile(self, _: str) -> io.BufferedReader:
         return io.BufferedReader(_BoundedReader(self._sock, self._end, self._most))

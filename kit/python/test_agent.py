@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import os
 import pathlib
+import re
 import socket
 import tempfile
 import threading
@@ -21,8 +22,26 @@ def answer_of(status: str, body: str, length=None) -> bytes:
     return f"HTTP/1.1 {status}\r\ncontent-length: {len(body) if length is None else length}\r\n\r\n{body}".encode()
 
 
+def request_from(connection: socket.socket) -> bytes:
+    """All of one request: http.client sends head and content in two writes."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        part = connection.recv(65536)
+        if not part:
+            return head
+        head += part
+    lines, _, content = head.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", lines)
+    while length and len(content) < int(length[1]):
+        part = connection.recv(65536)
+        if not part:
+            break
+        content += part
+    return lines + b"\r\n\r\n" + content
+
+
 @contextlib.contextmanager
-def answering(send, timeout_s: float = 20.0):
+def answering(send, timeout_s: float = 20.0, read=request_from):
     """An agent whose answer `send` writes to the connection, and the list of what it was asked."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         path = str(pathlib.Path(folder) / "agent.sock")
@@ -34,7 +53,7 @@ def answering(send, timeout_s: float = 20.0):
             with contextlib.suppress(OSError):
                 connection, _ = listener.accept()
                 with connection:
-                    asked.append(connection.recv(65536))
+                    asked.append(read(connection))
                     send(connection)
 
         threading.Thread(target=serve, daemon=True).start()
@@ -68,6 +87,16 @@ class Answers(unittest.TestCase):
         with answering(lambda connection: connection.sendall(answer_of("200 OK", "{}"))) as (agent, asked):
             agent.put("names", "a/b ?%\r\né", b"share")
         self.assertTrue(asked[0].startswith(b"PUT /kv/names/a%2Fb%20%3F%25%0D%0A%C3%A9 HTTP/1.1\r\n"), asked)
+
+    def test_an_answer_before_the_request_is_read_is_heard(self):
+        # The content is more than the socket holds, so that the server closes while it is being sent.
+        def refuse(connection):
+            connection.sendall(answer_of("413 Content Too Large", '{"code":"BODY_TOO_LARGE","detail":"too large"}'))
+
+        with answering(refuse, read=lambda connection: connection.recv(1)) as (agent, _):
+            with self.assertRaises(Refused) as caught:
+                agent.put("names", "a", bytes(8 * 1024 * 1024))
+        self.assertEqual((caught.exception.status, caught.exception.code), (413, "BODY_TOO_LARGE"))
 
     def test_names_that_change_the_path_are_not_sent(self):
         # Nobody listens there: an attempt to send would be an OSError.
