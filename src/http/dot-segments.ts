@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from 'hono';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { incomingOf } from './header-of.ts';
+import { incomingOf } from './node-bindings.ts';
 
 /** A dot and its percent-encoded form are the same to a URL parser (WHATWG URL, "single-dot URL path segment"). */
 const DOT_SEGMENT = /^(?:\.|%2e){1,2}$/i;

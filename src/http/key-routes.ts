@@ -2,6 +2,7 @@ import type { Hono } from 'hono';
 import { problemOf } from '../errors/problem.ts';
 import { serverBusy } from '../keyserver/admission-queue.ts';
 import type { KeyServer } from '../keyserver/key-server.ts';
+import { answerJson } from './answer-json.ts';
 import type { RefuseEarly } from './early-refusal.ts';
 import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 
@@ -10,17 +11,17 @@ import { jsonBody, type MiddlewareEnv } from './middleware.ts';
  * @param keyServer gives the key server, or throws ProblemError NODE_LOCKED while there is none.
  */
 export function keyRoutes(app: Hono<MiddlewareEnv>, keyServer: () => KeyServer): void {
-  app.post('/challenge', async (c) => c.json(keyServer().challenge(await jsonBody(c))));
+  app.post('/challenge', async (c) => answerJson(c, keyServer().challenge(await jsonBody(c))));
   app.post('/request-encryption-key', async (c) =>
-    c.json(await keyServer().requestKey(await jsonBody(c), c.get('requestId'))),
+    answerJson(c, await keyServer().requestKey(await jsonBody(c), c.get('requestId'))),
   );
-  app.post('/key-status', async (c) => c.json(keyServer().keyStatus(await jsonBody(c))));
-  app.post('/reserve', async (c) => c.json(keyServer().reserve(await jsonBody(c))));
-  app.post('/claim', async (c) => c.json(keyServer().claim(await jsonBody(c))));
-  app.post('/forget', async (c) => c.json(keyServer().forget(await jsonBody(c))));
-  app.post('/lineage-status', async (c) => c.json(keyServer().lineageStatus(await jsonBody(c))));
-  app.post('/lineage-update', async (c) => c.json(keyServer().lineageUpdate(await jsonBody(c))));
-  app.get('/attestation', async (c) => c.json(await keyServer().attestation()));
+  app.post('/key-status', async (c) => answerJson(c, keyServer().keyStatus(await jsonBody(c))));
+  app.post('/reserve', async (c) => answerJson(c, keyServer().reserve(await jsonBody(c))));
+  app.post('/claim', async (c) => answerJson(c, keyServer().claim(await jsonBody(c))));
+  app.post('/forget', async (c) => answerJson(c, keyServer().forget(await jsonBody(c))));
+  app.post('/lineage-status', async (c) => answerJson(c, keyServer().lineageStatus(await jsonBody(c))));
+  app.post('/lineage-update', async (c) => answerJson(c, keyServer().lineageUpdate(await jsonBody(c))));
+  app.get('/attestation', async (c) => answerJson(c, await keyServer().attestation()));
 }
 
 /** The field of RFC 9218, as a client that cannot open its store sends it. A client that lies by it gets a place and no key. */

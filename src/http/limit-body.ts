@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { headerOf, incomingOf } from './header-of.ts';
+import { headerOf, incomingOf } from './node-bindings.ts';
 
 /**
  * Refuses bodies of more than `maxBytes`: by the length that they announce, and where they announce none (chunked) by

@@ -9,9 +9,9 @@ import type { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { answerProblem } from './answer-problem.ts';
-import { headerOf } from './header-of.ts';
 import { limitBody } from './limit-body.ts';
 import { networkOf } from './network-of.ts';
+import { headerOf, outgoingOf } from './node-bindings.ts';
 
 /** Options of the middleware. */
 export interface MiddlewareOptions {
@@ -35,6 +35,8 @@ export interface MiddlewareEnv {
     requestId: string;
     /** `undefined` on a Unix socket. */
     peerAddress: string | undefined;
+    /** Whether the request took longer than it may: then it has got another answer. */
+    isAnswered: boolean;
   };
 }
 
@@ -89,6 +91,8 @@ function observe({ log, metrics, random, now }: MiddlewareOptions): MiddlewareHa
   return async function observed(context, next) {
     const requestId = nextId();
     context.set('requestId', requestId);
+    const outgoing = outgoingOf(context);
+    outgoing?.setHeader('x-request-id', requestId);
     const start = now();
     await next();
     const { status } = context.res;
@@ -96,7 +100,7 @@ function observe({ log, metrics, random, now }: MiddlewareOptions): MiddlewareHa
     const pattern = routePath(context, -1);
     const route = pattern === ANY_PATH ? 'none' : pattern;
     const ms = now() - start;
-    context.res.headers.set('x-request-id', requestId);
+    if (outgoing === undefined) context.res.headers.set('x-request-id', requestId);
     metrics.requests.inc({ route, status: `${status}` });
     metrics.requestSeconds.observe({ route }, ms / 1000);
     log(status >= 500 ? 'warn' : 'debug', 'http.request', {
@@ -139,10 +143,11 @@ function limitRate({ rate, peerAddress, now }: MiddlewareOptions): MiddlewareHan
 }
 
 function deadline(deadlineMs: number): MiddlewareHandler<MiddlewareEnv> {
-  return async function bounded(_context, next) {
+  return async function bounded(context, next) {
     let timer: NodeJS.Timeout | undefined;
     const expired = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
+        context.set('isAnswered', true);
         reject(new ProblemError('REQUEST_TIMEOUT', `no answer within ${deadlineMs} ms`));
       }, deadlineMs);
     });

@@ -1,7 +1,7 @@
 import type { Hono } from 'hono';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { headerOf } from './header-of.ts';
 import { jsonBody, type MiddlewareEnv } from './middleware.ts';
+import { headerOf } from './node-bindings.ts';
 
 const BYTES = 'application/octet-stream';
 

@@ -1,16 +1,20 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 
 /** What the listener gives with a request. */
 interface NodeBindings {
   readonly incoming?: IncomingMessage;
+  readonly outgoing?: ServerResponse;
 }
 
+// The listener alone decides what env holds; hono leaves its type to the app.
+const bindingsOf = (context: Context): NodeBindings => context.env ?? {};
+
 /** The request object of node:http; `undefined` when an app is called without a socket, as in tests. */
-export function incomingOf(context: Context): IncomingMessage | undefined {
-  // The listener alone decides what env holds; hono leaves its type to the app.
-  return ((context.env ?? {}) as NodeBindings).incoming;
-}
+export const incomingOf = (context: Context): IncomingMessage | undefined => bindingsOf(context).incoming;
+
+/** The answer object of node:http; `undefined` when an app is called without a socket. */
+export const outgoingOf = (context: Context): ServerResponse | undefined => bindingsOf(context).outgoing;
 
 /**
  * One header of a request. Behind a socket it is read from Node's own record: a `Headers` object, which the Fetch API
