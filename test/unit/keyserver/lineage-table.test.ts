@@ -218,6 +218,56 @@ describe('the bounds', () => {
     expect(await remembered(client, [1, 14, 15, 16, 17, 18, 19])).toEqual([1, 15, 16, 17, 18, 19]);
   });
 
+  /** Lineages without slots, one after the other, in a table that they fill: of which platform each is. */
+  async function full(platforms: readonly number[]) {
+    const world = keyServerWorld({ limits: { maxLineages: platforms.length, maxLineagesPerPlatform: 100 } });
+    const client = new ProtocolClient(world);
+    const all = platforms.map((_, index) => index + 1);
+    for (const [index, platform] of platforms.entries()) {
+      await world.clock.advance(1);
+      await leave(client, index + 1, platform);
+    }
+    const seeAgain = async (number: number) => {
+      await world.clock.advance(1);
+      await client.lineageUpdate(lineageKeyNumber(number), {});
+    };
+    /** Which ones are left after one of yet another platform came. */
+    const leftAfterAnother = async () => {
+      await world.clock.advance(1);
+      await leave(client, 100, 100);
+      return remembered(client, all);
+    };
+    return { seeAgain, leftAfterAnother };
+  }
+
+  it('of all: a platform with few keeps an old one, also when it came after the platform with most', async () => {
+    const { seeAgain, leftAfterAnother } = await full([1, 2, 1, 1]);
+    await seeAgain(1);
+    expect(await leftAfterAnother()).toEqual([1, 2, 4]);
+  });
+
+  it('of all: the platform with most gives way, also when another one above the average has an older one', async () => {
+    const { leftAfterAnother } = await full([1, 1, 2, 2, 2, 3]);
+    expect(await leftAfterAnother()).toEqual([1, 2, 4, 5, 6]);
+  });
+
+  it('of all: where the platform with most has all in use, the next one above the average gives way', async () => {
+    const world = keyServerWorld({ limits: { maxLineages: 6 } });
+    const client = new ProtocolClient(world);
+    for (const number of [1, 2]) await leave(client, number, 1);
+    for (const number of [3, 4, 5]) await client.obtainLinked(lineageKeyNumber(number), { platform: 2 });
+    await leave(client, 6, 3);
+    await leave(client, 7, 4);
+    expect(await remembered(client, [1, 2, 3, 4, 5, 6, 7])).toEqual([2, 3, 4, 5, 6, 7]);
+  });
+
+  it('of all: of two platforms with as many, the one with the oldest gives way', async () => {
+    const { seeAgain, leftAfterAnother } = await full([1, 1, 2, 2]);
+    await seeAgain(1);
+    await seeAgain(2);
+    expect(await leftAfterAnother()).toEqual([1, 2, 4]);
+  });
+
   it('of all: lineages in use count for their platform, so that those of a platform with few stay', async () => {
     const world = keyServerWorld({ limits: { maxLineages: 3 } });
     const client = new ProtocolClient(world);
