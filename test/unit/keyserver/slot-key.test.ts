@@ -45,3 +45,17 @@ describe('what a new key draws', () => {
     for (const bytes of drawn) expect(bytes.every((byte) => byte === 0)).toBe(true);
   });
 });
+
+describe('what a store would lose with a key', () => {
+  it.each([
+    ['without a report', undefined, false],
+    ['of a store that has more than it needs', { threshold: 3, slots: 5, live: 4 }, false],
+    ['of a store that has just what it needs', { threshold: 3, slots: 5, live: 3 }, true],
+    ['of a store that has less already', { threshold: 3, slots: 5, live: 2 }, true],
+  ] as const)('%s', (_, report, isCritical) => {
+    const { key } = counted(SlotId.of(new Uint8Array(16).fill(9)));
+    if (report !== undefined) key.setReport(report);
+    expect(key.report).toEqual(report);
+    expect(key.isCritical).toBe(isCritical);
+  });
+});

@@ -9,6 +9,10 @@ const DAY_MS = 86_400_000;
 const oldMicrocode = plainQuote({
   body: { teeTcbSvn: Uint8Array.of(5, 1, 7, ...new Array<number>(13).fill(0)) },
 });
+/** A TDX module of version 0 has no level of its own. */
+const oldFirstModule = plainQuote({
+  body: { teeTcbSvn: Uint8Array.of(5, 0, 7, ...new Array<number>(13).fill(0)) },
+});
 const oldEnclave = quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, isvSvn: 5 } }));
 
 /** A collateral set with these evaluation numbers in its two documents. */
@@ -35,6 +39,8 @@ describe('the grace counts from the evaluation of the document that made a machi
   it.each([
     ['by the TCB info', oldMicrocode, 20, 20, false],
     ['by a new TCB info', oldMicrocode, 21, 20, true],
+    ['by the TCB info, with a TDX module of version 0', oldFirstModule, 20, 20, false],
+    ['by a new TCB info, with a TDX module of version 0', oldFirstModule, 21, 20, true],
     ['by the TCB info, beside a new QE identity', oldMicrocode, 20, 21, false],
     ['by the QE identity', oldEnclave, 20, 20, false],
     ['by a new QE identity', oldEnclave, 20, 21, true],
