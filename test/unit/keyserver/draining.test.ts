@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { systemRandom } from '../../../src/crypto/random.ts';
+import { defaultVaultLimits, Vault } from '../../../src/keyserver/vault.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import {
   claimContent,
@@ -9,6 +11,7 @@ import {
   newSlotId,
   ProtocolClient,
 } from '../../support/protocol-client.ts';
+import { unknownAccounts } from '../../support/server-memory.ts';
 
 let client: ProtocolClient;
 beforeEach(() => {
@@ -28,6 +31,16 @@ describe('a key server that drains', () => {
     client.world.vault.isDraining = false;
     await client.obtain(wish());
     expect(client.world.vault.size).toBe(1);
+  });
+
+  it('drains while a newer instance has its account, whatever its operator says', () => {
+    let isOvertaken = false;
+    const vault = new Vault(systemRandom, unknownAccounts, defaultVaultLimits, () => isOvertaken);
+    expect(vault.isDraining).toBe(false);
+    isOvertaken = true;
+    expect(vault.isDraining).toBe(true);
+    vault.isDraining = false;
+    expect(vault.isDraining).toBe(true);
   });
 
   it('gives every existing key, by every intent', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { QuoteRequest } from '../../../mock-tdx/development-pki.ts';
 import { TcbGrace, withinGrace } from '../../../src/keyserver/tcb-grace.ts';
 import type { CollateralDocuments } from '../../../src/tdx/collateral.ts';
 import { applyPolicy, defaultPolicy } from '../../../src/tdx/policy.ts';
@@ -9,11 +10,11 @@ const DAY_MS = 86_400_000;
 const oldMicrocode = plainQuote({
   body: { teeTcbSvn: Uint8Array.of(5, 1, 7, ...new Array<number>(13).fill(0)) },
 });
+const withOldEnclave = (request: Partial<QuoteRequest> = {}): Uint8Array =>
+  quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, isvSvn: 5 } }), request);
+const oldEnclave = withOldEnclave();
 /** A TDX module of version 0 has no level of its own. */
-const oldFirstModule = plainQuote({
-  body: { teeTcbSvn: Uint8Array.of(5, 0, 7, ...new Array<number>(13).fill(0)) },
-});
-const oldEnclave = quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, isvSvn: 5 } }));
+const firstModule = { body: { teeTcbSvn: Uint8Array.of(5, 0, 8, ...new Array<number>(13).fill(0)) } };
 
 /** A collateral set with these evaluation numbers in its two documents. */
 const numbered = (tcbInfoNumber: number, qeIdentityNumber: number): CollateralDocuments =>
@@ -39,11 +40,11 @@ describe('the grace counts from the evaluation of the document that made a machi
   it.each([
     ['by the TCB info', oldMicrocode, 20, 20, false],
     ['by a new TCB info', oldMicrocode, 21, 20, true],
-    ['by the TCB info, with a TDX module of version 0', oldFirstModule, 20, 20, false],
-    ['by a new TCB info, with a TDX module of version 0', oldFirstModule, 21, 20, true],
     ['by the TCB info, beside a new QE identity', oldMicrocode, 20, 21, false],
     ['by the QE identity', oldEnclave, 20, 20, false],
     ['by a new QE identity', oldEnclave, 20, 21, true],
+    ['by the QE identity, under the first TDX module', withOldEnclave(firstModule), 21, 20, false],
+    ['by a new QE identity, under the first TDX module', withOldEnclave(firstModule), 20, 21, true],
     ['by the QE identity, beside a new TCB info', oldEnclave, 21, 20, false],
   ] as const)('%s', (_, quote, tcbInfoNumber, qeIdentityNumber, expected) => {
     expect(isWithin(quote, numbered(tcbInfoNumber, qeIdentityNumber))).toBe(expected);
