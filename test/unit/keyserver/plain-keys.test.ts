@@ -3,6 +3,7 @@ import { Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type { ServerRecord } from '../../../src/chain/chain-view.ts';
+import { PLAIN_SLOT_ID } from '../../../src/protocol/report-data.ts';
 import { registrationReportData } from '../../../src/trust/registration.ts';
 import { type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
 import {
@@ -162,6 +163,13 @@ describe('the quota of plain keys', () => {
     expect(await outcome(first, { platform: 1 })).toBe('granted');
   });
 
+  it('is not used up by keys under slot ids', async () => {
+    const world = keyServerWorld({ limits: { maxPlainKeysPerPlatform: 1 } });
+    const client = new ProtocolClient(world);
+    await client.obtain({ intent: 'create', slotId: newSlotId() });
+    expect(await outcome(client, {})).toBe('granted');
+  });
+
   it('is far below the limit of all keys by default', async () => {
     const { defaultVaultLimits } = await import('../../../src/keyserver/vault.ts');
     expect(defaultVaultLimits.maxPlainKeysPerPlatform * 16).toBeLessThanOrEqual(
@@ -183,6 +191,19 @@ describe('a plain key that another platform obtained for the account', () => {
     expect(world.vault.size).toBe(1);
     expect(await outcome(client, { platform: 7 })).toBe('PLATFORM_REFUSED');
     expect((await client.obtain({ platform: 1 })).created).toBe(false);
+  });
+
+  it('is erased when it is replaced, and its place of that platform is free again', async () => {
+    const world = keyServerWorld({ limits: { maxPlainKeysPerPlatform: 1 } });
+    const client = new ProtocolClient(world);
+    const other = new ProtocolClient(world, clientAccount(2));
+    await client.obtain({ platform: 7 });
+    const taken = world.vault.find(client.account, PLAIN_SLOT_ID, world.clock.nowMs());
+    expect(await outcome(other, { platform: 7 })).toBe('PLATFORM_LIMIT');
+    world.chain.set({ servers: [record(world, client, 1)] });
+    await client.obtain({ platform: 1 });
+    expect(() => taken?.key).toThrow();
+    expect(await outcome(other, { platform: 7 })).toBe('granted');
   });
 
   it.each([
