@@ -46,6 +46,9 @@ export interface Verdict {
   readonly fault?: string;
 }
 
+/** A test file that takes this much more than ten times what it takes without a change hangs, in milliseconds. */
+const HANGS_MS = 20_000;
+
 /** The replaced files, and how often the tests loaded one of them. */
 const changes = { texts: new Map<string, string>(), loads: 0 };
 const pool = new KeptPool();
@@ -185,13 +188,17 @@ class MutationRunner {
     }
   }
 
-  /** Runs test files one after the other, until one fails. */
+  /** Runs test files one after the other, until one fails. The process ends when one takes far longer than without a change. */
   async #run(tests: readonly TestSpecification[]): Promise<Verdict> {
     for (const [index, test] of tests.entries()) {
+      const planned = this.#plan.durations[test.moduleId];
+      const timer =
+        planned === undefined ? undefined : setTimeout(() => process.exit(), HANGS_MS + 10 * planned);
       // Else the outcomes of earlier runs would be among those of this one.
       this.#vitest.state.filesMap.clear();
       this.#vitest.state.idMap.clear();
       const { testModules, unhandledErrors } = await this.#vitest.runTestSpecifications([test]);
+      clearTimeout(timer);
       const isFailed = testModules.some((module) => !module.ok());
       this.#durations.set(test.moduleId, testModules[0]?.diagnostic().duration ?? 0);
       if (isFailed || unhandledErrors.length > 0)
