@@ -16,7 +16,7 @@ import {
 import { type DecryptionMetrics, noMetrics, type WriteOutcome } from './metrics.ts';
 import { type Scheduler, systemScheduler } from './scheduler.ts';
 import { StoreTable } from './store-table.ts';
-import { type WaiterNews, waitForDecryption } from './wait-for-decryption.ts';
+import { inPlace, type WaiterNews, waitForDecryption } from './wait-for-decryption.ts';
 import { Waiters } from './waiters.ts';
 
 /** How the service behaves; the defaults are those of the original where it has the option. */
@@ -205,10 +205,11 @@ export class DecryptionService {
     });
   }
 
-  /** The answers of single oracles, ordered by oracle; does not wait. */
+  /** The answers of single oracles, ordered by oracle; does not wait. @throws ProblemError DECRYPTION_WAITERS_FULL. */
   async signatures(key: string): Promise<readonly OracleSignature[]> {
     requireKey(key);
-    return this.#table.signatures(key);
+    const ask = () => this.#table.signatures(key);
+    return this.#table.hasNow(key) === undefined ? inPlace(this.#waiters, key, ask) : ask();
   }
 
   /** Removes a result and its oracles' signatures; false when there is none. */

@@ -5,12 +5,16 @@ import { utf8 } from '../../../src/bytes/concat.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { type Decryption, encodeStored } from '../../../src/decryptions/decryption.ts';
 import { DecryptionService } from '../../../src/decryptions/decryption-service.ts';
+import { EtcdClient } from '../../../src/decryptions/etcd/etcd-client.ts';
 import { EtcdTable, type EtcdTableOptions } from '../../../src/decryptions/etcd/etcd-table.ts';
+import { EtcdWatch } from '../../../src/decryptions/etcd/etcd-watch.ts';
 import { type FakeEtcd, header, json, startFakeEtcd } from '../../support/fake-etcd.ts';
 import { settled } from '../../support/virtual-scheduler.ts';
 
 const KEY = 'ab'.repeat(32);
 const NAME = `latchkey/decryptions/results/${KEY}`;
+const keyOf = (number: number): string => number.toString(16).padStart(64, '0');
+const nameOf = (key: string): string => toBase64(utf8(`latchkey/decryptions/results/${key}`));
 const of = (value: number): Decryption => ({ value: BigInt(value), signature: Uint8Array.of(value) });
 const record = (value: number, revision: number, name = NAME) => ({
   key: toBase64(utf8(name)),
@@ -133,6 +137,40 @@ describe('answers of something that is no honest etcd end with a code, in time',
       json(response, { ...good, responses: range === undefined ? [] : [{ response_range: range }] }),
     );
     await expect(service.get(KEY)).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_ANSWER_INVALID' });
+  });
+
+  it('one record that is too large fails those who read it, and nobody else', async () => {
+    const service = await serve({ requestTimeoutMs: 60_000 });
+    const large = keyOf(300);
+    const isLarge = (one: { request_range: { key: string } }) => one.request_range.key === nameOf(large);
+    fake.on('/v3/kv/txn', (body: { success?: readonly { request_range: { key: string } }[] }, response) => {
+      const { success = [] } = body;
+      if (success.some(isLarge)) response.end('x'.repeat(9 * 1024 * 1024));
+      else json(response, { ...good, responses: success.map(() => ({ response_range: {} })) });
+    });
+    // More than are read at once, so that some are in other transactions and some have to wait.
+    const keys = Array.from({ length: 600 }, (_, number) => keyOf(number));
+    const ends = await Promise.allSettled(keys.map((key) => service.get(key, { waitMs: 0 })));
+    const failed = keys.filter((_, index) => ends[index]?.status === 'rejected');
+    expect(failed).toEqual([large]);
+    expect(ends[300]).toMatchObject({ reason: { code: 'DECRYPTIONS_ENGINE_ANSWER_INVALID' } });
+  });
+
+  it('D18 requests that do not wait are bounded too, while etcd does not answer', async () => {
+    const service = DecryptionService.on(await open({ requestTimeoutMs: 60_000 }), { maxWaiters: 20 });
+    fake.on('/v3/kv/txn', () => undefined);
+    fake.on('/v3/kv/range', () => undefined);
+    const numbers = Array.from({ length: 10 }, (_, number) => number);
+    const underWay = Promise.allSettled([
+      ...numbers.map((number) => service.get(keyOf(number), { waitMs: 0 })),
+      ...numbers.map((number) => service.signatures(keyOf(number))),
+    ]);
+    for (const more of [service.get(KEY, { waitMs: 0 }), service.signatures(KEY), service.get(KEY)])
+      await expect(more).rejects.toMatchObject({ code: 'DECRYPTION_WAITERS_FULL', status: 503 });
+    tables[0]?.close();
+    for (const end of await underWay)
+      expect(end).toMatchObject({ reason: { code: 'DECRYPTIONS_ENGINE_UNAVAILABLE' } });
+    expect([service.waiting, service.keysInMemory]).toEqual([0, 0]);
   });
 
   it('a refusal is told at once, with its reason; room and size have their own', async () => {
@@ -276,6 +314,8 @@ describe('the watch', () => {
     await until(() => fake.watches === 1 && service.health().isReady);
     await service.get(KEY, { waitMs: 0 });
     fake.tellWatches(line);
+    // At once, and not only when the stream was silent for long.
+    await until(() => !service.health().isReady);
     await until(() => fake.asked('/v3/watch') === 2 && fake.watches === 1);
     expect(service.waiting).toBe(1);
     await until(() => service.health().isReady);
@@ -302,6 +342,20 @@ describe('the watch', () => {
     await until(() => fake.watches === 1 && fake.asked('/v3/watch') >= 3);
   });
 
+  it('is made again while all other connections wait for etcd', async () => {
+    const service = await serve({ requestTimeoutMs: 60_000, operationTimeoutMs: 60_000 });
+    await until(() => fake.watches === 1);
+    fake.on('/v3/kv/txn', () => undefined);
+    const puts = Promise.allSettled(
+      Array.from({ length: 300 }, (_, number) => service.put(keyOf(number), of(1))),
+    );
+    await until(() => fake.asked('/v3/kv/txn') === 256);
+    fake.tellWatches({ nonsense: true });
+    await until(() => fake.asked('/v3/watch') === 2 && fake.watches === 1);
+    tables[0]?.close();
+    for (const end of await puts) expect(end.status).toBe('rejected');
+  }, 30_000);
+
   it('a server that ends every watch at once is asked ever less often, and the state is not ready', async () => {
     const startedAtMs = performance.now();
     fake.on('/v3/watch', (_body, response) =>
@@ -327,6 +381,55 @@ describe('the watch', () => {
     );
     fake.tellWatches({ result: { header: header(0), canceled: true, compact_revision: '40' } });
     expect(await waiting).toEqual(of(6));
+  });
+
+  it('goes on behind the last revision that it saw whole', async () => {
+    const begun: unknown[] = [];
+    const follow = fake.honest['/v3/watch'];
+    fake.on('/v3/watch', (body: { create_request?: { start_revision: string } }, response, request) => {
+      begun.push(body.create_request?.start_revision);
+      follow?.(body as never, response, request);
+    });
+    const service = await serve();
+    await until(() => fake.watches === 1);
+    fake.tellWatches(event(3, 12));
+    // The second half of this revision is still to come when the stream ends.
+    const half = event(4, 15).result;
+    fake.tellWatches({ result: { ...half, fragment: true } });
+    fake.tellWatches({ nonsense: true });
+    await until(() => begun.length === 2 && service.health().isReady);
+    expect(begun).toEqual(['2', '13']);
+  });
+
+  it('two results of one revision are both told', async () => {
+    const service = await serve();
+    const keys = [keyOf(1), keyOf(2)];
+    const waiting = keys.map((key) => service.get(key));
+    await until(() => fake.watches === 1);
+    await service.get(KEY, { waitMs: 0 });
+    const events = keys.map((key) => ({ kv: record(8, 20, `latchkey/decryptions/results/${key}`) }));
+    fake.tellWatches({ result: { header: header(20), events } });
+    expect(await Promise.all(waiting)).toEqual([of(8), of(8)]);
+  });
+
+  it('a stream that is idle is followed again, and stays ready; one at a member that hangs is not', async () => {
+    const client = new EtcdClient({ endpoints: [fake.url] });
+    try {
+      const watch = new EtcdWatch(client, 'latchkey/decryptions/results/', { silenceMs: 100 });
+      await watch.start();
+      await until(() => watch.interruption === undefined);
+      let isInterrupted = false;
+      await until(() => {
+        isInterrupted ||= watch.interruption !== undefined;
+        return fake.asked('/v3/watch') >= 4;
+      });
+      expect(isInterrupted).toBe(false);
+      fake.on('/v3/watch', () => undefined);
+      await until(() => watch.interruption !== undefined);
+      expect(watch.interruption).toContain('no answer within 100 ms');
+    } finally {
+      client.close();
+    }
   });
 
   it('closing ends the watch, and what is under way', async () => {
@@ -362,7 +465,7 @@ describe('tokens of a cluster with authentication', () => {
       if (request.headers.authorization === 'token-0') json(response, refusal, 401);
       else honest?.(body, response, request);
     });
-    const keys = Array.from({ length: 20 }, (_, index) => index.toString(16).padStart(64, '0'));
+    const keys = Array.from({ length: 20 }, (_, index) => keyOf(index));
     expect(await Promise.all(keys.map((key) => service.put(key, of(1))))).toEqual(keys.map(() => 'written'));
     expect(made.length).toBe(2);
   });
