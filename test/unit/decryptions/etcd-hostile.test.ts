@@ -28,6 +28,8 @@ const event = (value: number, revision: number, name = NAME) => ({
 const until = async (condition: () => boolean): Promise<void> => {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 };
+/** A line may have 8 MiB; the rest are buffers on the way. */
+const MOST_OF_LINE = 64 * 1024 * 1024;
 const SHORT = { requestTimeoutMs: 200, operationTimeoutMs: 700 };
 
 let fake: FakeEtcd;
@@ -253,6 +255,23 @@ describe('a write whose answer was lost', () => {
   });
 });
 
+describe('whether an attempt may have been applied', () => {
+  it('is not when no member could be reached with it, and is when one got it', async () => {
+    const client = new EtcdClient({ endpoints: ['http://127.0.0.1:9', fake.url] });
+    try {
+      expect(await client.txn({})).toMatchObject({ mayBeRepeated: false });
+      expect(fake.asked('/v3/kv/txn')).toBe(1);
+      fake.on('/v3/kv/txn', (_body, response) => {
+        fake.on('/v3/kv/txn', fake.honest['/v3/kv/txn'] ?? (() => undefined));
+        response.destroy();
+      });
+      expect(await client.txn({})).toMatchObject({ mayBeRepeated: true });
+    } finally {
+      client.close();
+    }
+  });
+});
+
 describe('the watch', () => {
   /** The first read of a waiting GET: absent at this revision. */
   const absentAt = (revision: number) =>
@@ -326,19 +345,25 @@ describe('the watch', () => {
   it('an endless line is cut', async () => {
     await serve();
     await until(() => fake.watches === 1);
+    let isClosed = false;
+    let writtenBytes = 0;
     fake.on('/v3/watch', (_body, response) => {
       fake.on('/v3/watch', fake.honest['/v3/watch'] ?? (() => undefined));
-      let isClosed = false;
       response.on('close', () => {
         isClosed = true;
       });
       const more = (): void => {
-        if (!isClosed && response.write('x'.repeat(65_536))) setImmediate(more);
+        if (isClosed || writtenBytes > MOST_OF_LINE) return;
+        writtenBytes += 65_536;
+        if (response.write('x'.repeat(65_536))) setImmediate(more);
       };
       response.on('drain', more);
       more();
     });
     fake.tellWatches({ nonsense: true });
+    await until(() => isClosed);
+    // By its length, and not when the stream said nothing for long.
+    expect(writtenBytes).toBeLessThan(MOST_OF_LINE);
     await until(() => fake.watches === 1 && fake.asked('/v3/watch') >= 3);
   });
 
