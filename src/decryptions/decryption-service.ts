@@ -1,7 +1,6 @@
 import { requireBoolean, requireInteger } from '../bytes/require-value.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import type { Store } from '../store/api/store-api.ts';
-import { KeyedLock } from '../store/keyed-lock.ts';
 import type { ClientSignal } from './client-signal.ts';
 import { copyDecryption, type Decryption, type StoredDecryption } from './decryption.ts';
 import {
@@ -18,6 +17,7 @@ import { type Scheduler, systemScheduler } from './scheduler.ts';
 import { StoreTable } from './store-table.ts';
 import { inPlace, type WaiterNews, waitForDecryption } from './wait-for-decryption.ts';
 import { Waiters } from './waiters.ts';
+import { WriteQueues } from './write-queues.ts';
 
 /** How the service behaves; the defaults are those of the original where it has the option. */
 export interface DecryptionServiceOptions {
@@ -71,7 +71,7 @@ export const isOracleName = (text: string): boolean => typeof text === 'string' 
 export class DecryptionService {
   readonly #table: DecryptionTable;
   readonly #waiters: Waiters<WaiterNews>;
-  readonly #writers = new KeyedLock<string>();
+  readonly #writers = new WriteQueues();
   readonly #scheduler: Scheduler;
   readonly #metrics: DecryptionMetrics;
   readonly #overwrite: boolean;

@@ -158,6 +158,39 @@ describe('answers of something that is no honest etcd end with a code, in time',
     expect(ends[300]).toMatchObject({ reason: { code: 'DECRYPTIONS_ENGINE_ANSWER_INVALID' } });
   });
 
+  it('writes that wait for one of the same key which etcd does not answer end with it, and later ones are tried', async () => {
+    const service = await serve();
+    fake.on('/v3/kv/txn', () => undefined);
+    const startedAtMs = performance.now();
+    const writes = [
+      ...Array.from({ length: 20 }, (_, number) => service.put(KEY, of(number))),
+      ...Array.from({ length: 20 }, (_, number) => service.putSignature(KEY, `oracle-${number}`, of(number))),
+    ];
+    const ends = await Promise.allSettled(writes);
+    // One after another they would take 28 s.
+    expect(performance.now() - startedAtMs).toBeLessThan(6000);
+    for (const end of ends)
+      expect(end).toMatchObject({ reason: { code: 'DECRYPTIONS_ENGINE_UNAVAILABLE', status: 503 } });
+    expect(service.keysInMemory).toBe(0);
+    fake.on('/v3/kv/txn', fake.honest['/v3/kv/txn'] ?? (() => undefined));
+    expect(await service.put(KEY, of(1))).toBe('written');
+  }, 60_000);
+
+  it('a write that etcd refuses does not end those behind it', async () => {
+    const service = await serve();
+    let asked = 0;
+    fake.on('/v3/kv/txn', (body, response, request) => {
+      asked += 1;
+      if (asked === 1) json(response, { code: 7, message: 'etcdserver: permission denied', error: '' }, 400);
+      else fake.honest['/v3/kv/txn']?.(body, response, request);
+    });
+    const ends = await Promise.allSettled([service.put(KEY, of(1)), service.put(KEY, of(2))]);
+    expect(ends).toMatchObject([
+      { reason: { code: 'DECRYPTIONS_ENGINE_REFUSED' } },
+      { status: 'fulfilled', value: 'written' },
+    ]);
+  });
+
   it('D18 requests that do not wait are bounded too, while etcd does not answer', async () => {
     const service = DecryptionService.on(await open({ requestTimeoutMs: 60_000 }), { maxWaiters: 20 });
     fake.on('/v3/kv/txn', () => undefined);
