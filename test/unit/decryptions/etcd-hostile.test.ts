@@ -274,6 +274,21 @@ describe('a write whose answer was lost', () => {
     expect(writes()).toBe(2);
   });
 
+  it('of a deletion that was applied: it is told as done', async () => {
+    const service = DecryptionService.on(await open(), {});
+    const answers = [
+      (response: ServerResponse) =>
+        json(response, { header: header(8), responses: [{ response_range: { kvs: [record(1, 8)] } }] }),
+      (response: ServerResponse) => response.destroy(),
+      (response: ServerResponse) => json(response, { header: header(9) }),
+      (response: ServerResponse) =>
+        json(response, { header: header(9), responses: [{ response_range: {} }] }),
+    ];
+    fake.on('/v3/kv/txn', (_body, response) => void answers.shift()?.(response));
+    expect(await service.delete(KEY)).toBe(true);
+    expect(answers).toEqual([]);
+  });
+
   it('may have been applied before another one came: that is not undone', async () => {
     const service = await serve();
     const { writes } = loseFirstAnswer(() => [record(2, 8)]);
