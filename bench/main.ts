@@ -75,7 +75,7 @@ if (unknown.length > 0) {
 for (const name of names.length > 0 ? names : Object.keys(benches)) {
   const bench = await benches[name]?.();
   if (bench === undefined) continue;
-  const where = whereAndWhen();
+  const where = whereAndWhen(name);
   if (!json) console.log(`\n${name}: node ${where.node}, ${where.machine}, load ${where.loadBefore}`);
   const report = new PrintedReport(name, json);
   await bench.run(report);

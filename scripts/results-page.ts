@@ -121,8 +121,15 @@ function ratioOf({ bench, targets, ratios }: SavedResults, name: string): { text
   return { text: number(value), bar: target?.bar ?? '' };
 }
 
-function section({ bench, date, node, machine, loadBefore, cases, targets, ratios }: SavedResults): string {
-  const lines = [`## ${bench}`, '', `${date}, ${machine}, Node ${node}, load before ${loadBefore}.`, ''];
+function section(results: SavedResults): string {
+  const { bench, date, node, machine, versions, loadBefore, cases, targets, ratios } = results;
+  const used = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  const lines = [
+    `## ${bench}`,
+    '',
+    `${date}, ${machine}, Node ${node}, ${used.join(', ')}, load before ${loadBefore}.`,
+    '',
+  ];
   const table = (head: string, rows: readonly string[]) => {
     if (rows.length === 0) return;
     const columns = head.split('|').length - 2;

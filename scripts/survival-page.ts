@@ -15,7 +15,7 @@ const HEAL_S = 90;
 const rateOf = ({ lost, restarts }: Outcome): number => lost / Math.max(1, restarts);
 
 /** A share for people: `0`, `3 in 1,000,000`, `5.7 %`. */
-export function shareOf(chance: number): string {
+function shareOf(chance: number): string {
   if (chance === 0) return '0';
   if (chance >= 0.001) return `${(100 * chance).toFixed(chance >= 0.1 ? 0 : 1)} %`;
   return `1 in ${Number((1 / chance).toPrecision(2)).toLocaleString('en-US')}`;
@@ -30,7 +30,7 @@ const simulated = (world: Omit<World, 'downS' | 'healS'>, years: number): Outcom
 const count = (value: number): string => value.toLocaleString('en-US');
 
 /** How likely a node that fails with others loses its store. */
-export function groups(): string {
+function groups(): string {
   const shares = [0.1, 0.2, 0.25, 1 / 3, 0.5, 1];
   const rows = [5, 6, 10, 20, 50, 100, 1_000, 10_000].map((nodes) => {
     const { t, n } = quorumOf(nodes);
@@ -65,7 +65,7 @@ function groupsSimulated(): string {
 }
 
 /** How likely one restart loses the store where nodes crash by themselves. */
-export function alone(): string {
+function alone(): string {
   const times = [
     { text: 'back in 1 minute, healed in 1.5', downS: 60, healS: 90 },
     { text: 'back in 10 minutes, healed in 3', downS: 600, healS: 180 },
@@ -139,7 +139,7 @@ n and t follow from the number of key servers on the chain and cannot be chosen;
 `;
 
 /** What `latchkey config init --nodes` fills in. */
-export function choices(): string {
+function choices(): string {
   const rows = [2, 3, 4, 5, 6].map((nodes) => {
     const { t, n } = quorumOf(nodes);
     const advice = adviceFor(nodes);

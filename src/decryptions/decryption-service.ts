@@ -1,7 +1,6 @@
 import { requireBoolean, requireInteger } from '../bytes/require-value.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import type { Store } from '../store/api/store-api.ts';
-import { KeyedLock } from '../store/keyed-lock.ts';
 import type { ClientSignal } from './client-signal.ts';
 import { copyDecryption, type Decryption, type StoredDecryption } from './decryption.ts';
 import {
@@ -16,8 +15,9 @@ import {
 import { type DecryptionMetrics, noMetrics, type WriteOutcome } from './metrics.ts';
 import { type Scheduler, systemScheduler } from './scheduler.ts';
 import { StoreTable } from './store-table.ts';
-import { type WaiterNews, waitForDecryption } from './wait-for-decryption.ts';
+import { inPlace, type WaiterNews, waitForDecryption } from './wait-for-decryption.ts';
 import { Waiters } from './waiters.ts';
+import { WriteQueues } from './write-queues.ts';
 
 /** How the service behaves; the defaults are those of the original where it has the option. */
 export interface DecryptionServiceOptions {
@@ -71,7 +71,7 @@ export const isOracleName = (text: string): boolean => typeof text === 'string' 
 export class DecryptionService {
   readonly #table: DecryptionTable;
   readonly #waiters: Waiters<WaiterNews>;
-  readonly #writers = new KeyedLock<string>();
+  readonly #writers = new WriteQueues();
   readonly #scheduler: Scheduler;
   readonly #metrics: DecryptionMetrics;
   readonly #overwrite: boolean;
@@ -205,10 +205,11 @@ export class DecryptionService {
     });
   }
 
-  /** The answers of single oracles, ordered by oracle; does not wait. */
+  /** The answers of single oracles, ordered by oracle; does not wait. @throws ProblemError DECRYPTION_WAITERS_FULL. */
   async signatures(key: string): Promise<readonly OracleSignature[]> {
     requireKey(key);
-    return this.#table.signatures(key);
+    const ask = () => this.#table.signatures(key);
+    return this.#table.hasNow(key) === undefined ? inPlace(this.#waiters, key, ask) : ask();
   }
 
   /** Removes a result and its oracles' signatures; false when there is none. */

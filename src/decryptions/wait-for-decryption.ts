@@ -58,9 +58,27 @@ async function readPresent(context: LookupContext, key: string, wait: Wait): Pro
 }
 
 async function readOnce(context: LookupContext, key: string): Promise<Decryption | undefined> {
-  const { result } = await context.table.read(key);
+  const { result } = await inPlace(context.waiters, key, () => context.table.read(key));
   context.metrics.lookup(result === undefined ? 'missing' : 'hit', 0);
   return result === undefined ? undefined : answer(result);
+}
+
+/**
+ * Asks an engine over a network in a place of one that waits, so that an engine that does not answer collects no more
+ * requests than may wait.
+ * @throws ProblemError DECRYPTION_WAITERS_FULL.
+ */
+export async function inPlace<T>(
+  waiters: Waiters<WaiterNews>,
+  key: string,
+  ask: () => Promise<T>,
+): Promise<T> {
+  const leave = waiters.add(key, () => undefined);
+  try {
+    return await ask();
+  } finally {
+    leave();
+  }
 }
 
 /** Without the time of storing, which a waiter that is woken does not get either. */

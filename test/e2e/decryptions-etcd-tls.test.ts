@@ -106,6 +106,24 @@ describe.skipIf(!hasEtcd)('a cluster with TLS, certificates of clients and authe
     await expect(EtcdTable.open(wrong)).rejects.toMatchObject({ code });
   });
 
+  it('a certificate of another name is refused', async () => {
+    const named = { ...options(), endpoints: [endpoint.replace('127.0.0.1', 'localhost')] };
+    await expect(EtcdTable.open(named)).rejects.toMatchObject({
+      code: 'DECRYPTIONS_ENGINE_UNAVAILABLE',
+      message: expect.stringContaining('does not match'),
+    });
+  });
+
+  it('no variable of the environment turns the check of certificates off', async () => {
+    process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+    try {
+      const wrong = { ...options(), tls: { ...options().tls, ca: pem('other-ca.pem') } };
+      await expect(EtcdTable.open(wrong)).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_UNAVAILABLE' });
+    } finally {
+      delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+    }
+  });
+
   it('latchkey decryptions serve: two processes, a PUT to one answers a GET at the other; /readyz says that etcd is there', async () => {
     await writeFile(file('password'), `${PASSWORD}\n`, { mode: 0o600 });
     await writeFile(

@@ -49,27 +49,20 @@ const NEWLINE = 0x0a;
  * proxy of the environment. `fetch` of Node.js 20 takes neither an authority nor a certificate of its own.
  */
 export class EtcdHttp {
-  readonly #http = new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS });
-  readonly #https: HttpsAgent;
+  readonly #exchanges: Agents;
+  /** Streams have connections of their own, so that they need not wait for exchanges. */
+  readonly #streams: Agents;
 
   constructor(tls: EtcdTls = {}) {
-    this.#https = new HttpsAgent({
-      keepAlive: true,
-      maxSockets: MAX_SOCKETS,
-      // Set here, so that no variable of the environment turns the check off.
-      rejectUnauthorized: true,
-      minVersion: 'TLSv1.2',
-      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-      ...(tls.key === undefined ? {} : { key: tls.key }),
-    });
+    this.#exchanges = agentsOf(tls);
+    this.#streams = agentsOf(tls);
   }
 
   /** One exchange; never rejects. `timeoutMs` is for all of it, up to the last byte. */
   exchange(request: EtcdRequest, timeoutMs: number, maxBytes: number): Promise<EtcdExchange> {
     return new Promise((resolve) => {
       let isSent = false;
-      const sending = this.#send(request, (error) =>
+      const sending = send(request, this.#exchanges, (error) =>
         finish({ kind: 'failed', reason: error.message, isSent }),
       );
       const finish = (exchange: EtcdExchange): void => {
@@ -115,7 +108,9 @@ export class EtcdHttp {
     onLine: (line: string) => string | undefined,
   ): Promise<StreamEnd> {
     return new Promise((resolve) => {
-      const sending = this.#send(request, (error) => finish({ kind: 'failed', reason: error.message }));
+      const sending = send(request, this.#streams, (error) =>
+        finish({ kind: 'failed', reason: error.message }),
+      );
       const finish = (end: StreamEnd): void => {
         clearTimeout(silence);
         request.signal.removeEventListener('abort', onAbort);
@@ -138,26 +133,51 @@ export class EtcdHttp {
   }
 
   close(): void {
-    this.#http.destroy();
-    this.#https.destroy();
+    for (const { http, https } of [this.#exchanges, this.#streams]) {
+      http.destroy();
+      https.destroy();
+    }
   }
+}
 
-  #send({ url, headers, body }: EtcdRequest, onError: (error: Error) => void): ClientRequest {
-    const isTls = url.startsWith('https:');
-    const options = {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers },
-      maxHeaderSize: MAX_HEADER_BYTES,
-    };
-    const sending = isTls
-      ? httpsRequest(url, { ...options, agent: this.#https })
-      : httpRequest(url, { ...options, agent: this.#http });
-    sending.on('error', onError);
-    // Without a listener the connection is closed without an error.
-    sending.on('upgrade', () => onError(new Error('the server switches protocols')));
-    sending.end(body);
-    return sending;
-  }
+/** Connections of one purpose. */
+interface Agents {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
+}
+
+const agentsOf = ({ ca, cert, key }: EtcdTls): Agents => ({
+  http: new HttpAgent({ keepAlive: true, maxSockets: MAX_SOCKETS }),
+  https: new HttpsAgent({
+    keepAlive: true,
+    maxSockets: MAX_SOCKETS,
+    // Set here, so that no variable of the environment turns the check off.
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  }),
+});
+
+function send(
+  { url, headers, body }: EtcdRequest,
+  { http, https }: Agents,
+  onError: (error: Error) => void,
+): ClientRequest {
+  const options = {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers },
+    maxHeaderSize: MAX_HEADER_BYTES,
+  };
+  const sending = url.startsWith('https:')
+    ? httpsRequest(url, { ...options, agent: https })
+    : httpRequest(url, { ...options, agent: http });
+  sending.on('error', onError);
+  // Without a listener the connection is closed without an error.
+  sending.on('upgrade', () => onError(new Error('the server switches protocols')));
+  sending.end(body);
+  return sending;
 }
 
 function whenConnected(sending: ClientRequest, onConnected: () => void): void {

@@ -77,11 +77,10 @@ export class EtcdReads {
     try {
       await this.#readSome([...batch]);
     } catch (error) {
-      if (!(error instanceof EtcdAnswerTooLarge) || batch.size === 1) throw error;
-      for (const [name, takers] of batch) {
-        await this.#readSome([[name, takers]]);
-        batch.delete(name);
-      }
+      if (!(error instanceof EtcdAnswerTooLarge)) throw error;
+      // Only those fail that read the record that is too large.
+      if (batch.size === 1) rejectAll(batch, error);
+      else for (const entry of batch) await this.#readAll(new Map([entry]));
     }
   }
 

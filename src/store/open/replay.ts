@@ -100,13 +100,16 @@ export class Replay {
     const namespace = namespaces.byId(id);
     // Records of a namespace that was erased later may outlive the record that created it.
     if (namespace === undefined) return;
-    if (namespace.keyPlace !== undefined) namespace.heldBy.add(segment.id);
     if (operation === operations.eraseNamespace) {
       for (const location of this.#builder(namespace).locations()) this.#state.log.forgetErased(location);
       this.#state.log.markErased(namespace.heldBy);
       namespaces.remove(namespace);
       this.#builders.delete(id);
-    } else if (operation === operations.put) {
+      // This record has nothing of the namespace to itself, so its own segment is not swept for it.
+      return;
+    }
+    if (namespace.keyPlace !== undefined) namespace.heldBy.add(segment.id);
+    if (operation === operations.put) {
       segment.liveBytes += length;
       this.#forget(this.#builder(namespace).set(name, location.address, location.extent));
     } else if (operation === operations.delete) this.#forget(this.#builder(namespace).delete(name));

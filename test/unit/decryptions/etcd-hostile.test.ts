@@ -5,12 +5,16 @@ import { utf8 } from '../../../src/bytes/concat.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { type Decryption, encodeStored } from '../../../src/decryptions/decryption.ts';
 import { DecryptionService } from '../../../src/decryptions/decryption-service.ts';
+import { EtcdClient } from '../../../src/decryptions/etcd/etcd-client.ts';
 import { EtcdTable, type EtcdTableOptions } from '../../../src/decryptions/etcd/etcd-table.ts';
+import { EtcdWatch } from '../../../src/decryptions/etcd/etcd-watch.ts';
 import { type FakeEtcd, header, json, startFakeEtcd } from '../../support/fake-etcd.ts';
 import { settled } from '../../support/virtual-scheduler.ts';
 
 const KEY = 'ab'.repeat(32);
 const NAME = `latchkey/decryptions/results/${KEY}`;
+const keyOf = (number: number): string => number.toString(16).padStart(64, '0');
+const nameOf = (key: string): string => toBase64(utf8(`latchkey/decryptions/results/${key}`));
 const of = (value: number): Decryption => ({ value: BigInt(value), signature: Uint8Array.of(value) });
 const record = (value: number, revision: number, name = NAME) => ({
   key: toBase64(utf8(name)),
@@ -24,6 +28,8 @@ const event = (value: number, revision: number, name = NAME) => ({
 const until = async (condition: () => boolean): Promise<void> => {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 };
+/** A line may have 8 MiB; the rest are buffers on the way. */
+const MOST_OF_LINE = 64 * 1024 * 1024;
 const SHORT = { requestTimeoutMs: 200, operationTimeoutMs: 700 };
 
 let fake: FakeEtcd;
@@ -135,6 +141,73 @@ describe('answers of something that is no honest etcd end with a code, in time',
     await expect(service.get(KEY)).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_ANSWER_INVALID' });
   });
 
+  it('one record that is too large fails those who read it, and nobody else', async () => {
+    const service = await serve({ requestTimeoutMs: 60_000 });
+    const large = keyOf(300);
+    const isLarge = (one: { request_range: { key: string } }) => one.request_range.key === nameOf(large);
+    fake.on('/v3/kv/txn', (body: { success?: readonly { request_range: { key: string } }[] }, response) => {
+      const { success = [] } = body;
+      if (success.some(isLarge)) response.end('x'.repeat(9 * 1024 * 1024));
+      else json(response, { ...good, responses: success.map(() => ({ response_range: {} })) });
+    });
+    // More than are read at once, so that some are in other transactions and some have to wait.
+    const keys = Array.from({ length: 600 }, (_, number) => keyOf(number));
+    const ends = await Promise.allSettled(keys.map((key) => service.get(key, { waitMs: 0 })));
+    const failed = keys.filter((_, index) => ends[index]?.status === 'rejected');
+    expect(failed).toEqual([large]);
+    expect(ends[300]).toMatchObject({ reason: { code: 'DECRYPTIONS_ENGINE_ANSWER_INVALID' } });
+  });
+
+  it('writes that wait for one of the same key which etcd does not answer end with it, and later ones are tried', async () => {
+    const service = await serve();
+    fake.on('/v3/kv/txn', () => undefined);
+    const startedAtMs = performance.now();
+    const writes = [
+      ...Array.from({ length: 20 }, (_, number) => service.put(KEY, of(number))),
+      ...Array.from({ length: 20 }, (_, number) => service.putSignature(KEY, `oracle-${number}`, of(number))),
+    ];
+    const ends = await Promise.allSettled(writes);
+    // One after another they would take 28 s.
+    expect(performance.now() - startedAtMs).toBeLessThan(6000);
+    for (const end of ends)
+      expect(end).toMatchObject({ reason: { code: 'DECRYPTIONS_ENGINE_UNAVAILABLE', status: 503 } });
+    expect(service.keysInMemory).toBe(0);
+    fake.on('/v3/kv/txn', fake.honest['/v3/kv/txn'] ?? (() => undefined));
+    expect(await service.put(KEY, of(1))).toBe('written');
+  }, 60_000);
+
+  it('a write that etcd refuses does not end those behind it', async () => {
+    const service = await serve();
+    let asked = 0;
+    fake.on('/v3/kv/txn', (body, response, request) => {
+      asked += 1;
+      if (asked === 1) json(response, { code: 7, message: 'etcdserver: permission denied', error: '' }, 400);
+      else fake.honest['/v3/kv/txn']?.(body, response, request);
+    });
+    const ends = await Promise.allSettled([service.put(KEY, of(1)), service.put(KEY, of(2))]);
+    expect(ends).toMatchObject([
+      { reason: { code: 'DECRYPTIONS_ENGINE_REFUSED' } },
+      { status: 'fulfilled', value: 'written' },
+    ]);
+  });
+
+  it('D18 requests that do not wait are bounded too, while etcd does not answer', async () => {
+    const service = DecryptionService.on(await open({ requestTimeoutMs: 60_000 }), { maxWaiters: 20 });
+    fake.on('/v3/kv/txn', () => undefined);
+    fake.on('/v3/kv/range', () => undefined);
+    const numbers = Array.from({ length: 10 }, (_, number) => number);
+    const underWay = Promise.allSettled([
+      ...numbers.map((number) => service.get(keyOf(number), { waitMs: 0 })),
+      ...numbers.map((number) => service.signatures(keyOf(number))),
+    ]);
+    for (const more of [service.get(KEY, { waitMs: 0 }), service.signatures(KEY), service.get(KEY)])
+      await expect(more).rejects.toMatchObject({ code: 'DECRYPTION_WAITERS_FULL', status: 503 });
+    tables[0]?.close();
+    for (const end of await underWay)
+      expect(end).toMatchObject({ reason: { code: 'DECRYPTIONS_ENGINE_UNAVAILABLE' } });
+    expect([service.waiting, service.keysInMemory]).toEqual([0, 0]);
+  });
+
   it('a refusal is told at once, with its reason; room and size have their own', async () => {
     const service = await serve({ operationTimeoutMs: 600_000 });
     for (const [message, code, expected] of [
@@ -201,6 +274,21 @@ describe('a write whose answer was lost', () => {
     expect(writes()).toBe(2);
   });
 
+  it('of a deletion that was applied: it is told as done', async () => {
+    const service = DecryptionService.on(await open(), {});
+    const answers = [
+      (response: ServerResponse) =>
+        json(response, { header: header(8), responses: [{ response_range: { kvs: [record(1, 8)] } }] }),
+      (response: ServerResponse) => response.destroy(),
+      (response: ServerResponse) => json(response, { header: header(9) }),
+      (response: ServerResponse) =>
+        json(response, { header: header(9), responses: [{ response_range: {} }] }),
+    ];
+    fake.on('/v3/kv/txn', (_body, response) => void answers.shift()?.(response));
+    expect(await service.delete(KEY)).toBe(true);
+    expect(answers).toEqual([]);
+  });
+
   it('may have been applied before another one came: that is not undone', async () => {
     const service = await serve();
     const { writes } = loseFirstAnswer(() => [record(2, 8)]);
@@ -212,6 +300,23 @@ describe('a write whose answer was lost', () => {
     const service = DecryptionService.on(await open(), { overwrite: false });
     loseFirstAnswer(() => [record(2, 8)]);
     await expect(service.put(KEY, of(1))).rejects.toMatchObject({ code: 'DECRYPTION_CONFLICT' });
+  });
+});
+
+describe('whether an attempt may have been applied', () => {
+  it('is not when no member could be reached with it, and is when one got it', async () => {
+    const client = new EtcdClient({ endpoints: ['http://127.0.0.1:9', fake.url] });
+    try {
+      expect(await client.txn({})).toMatchObject({ mayBeRepeated: false });
+      expect(fake.asked('/v3/kv/txn')).toBe(1);
+      fake.on('/v3/kv/txn', (_body, response) => {
+        fake.on('/v3/kv/txn', fake.honest['/v3/kv/txn'] ?? (() => undefined));
+        response.destroy();
+      });
+      expect(await client.txn({})).toMatchObject({ mayBeRepeated: true });
+    } finally {
+      client.close();
+    }
   });
 });
 
@@ -276,6 +381,8 @@ describe('the watch', () => {
     await until(() => fake.watches === 1 && service.health().isReady);
     await service.get(KEY, { waitMs: 0 });
     fake.tellWatches(line);
+    // At once, and not only when the stream was silent for long.
+    await until(() => !service.health().isReady);
     await until(() => fake.asked('/v3/watch') === 2 && fake.watches === 1);
     expect(service.waiting).toBe(1);
     await until(() => service.health().isReady);
@@ -286,21 +393,41 @@ describe('the watch', () => {
   it('an endless line is cut', async () => {
     await serve();
     await until(() => fake.watches === 1);
+    let isClosed = false;
+    let writtenBytes = 0;
     fake.on('/v3/watch', (_body, response) => {
       fake.on('/v3/watch', fake.honest['/v3/watch'] ?? (() => undefined));
-      let isClosed = false;
       response.on('close', () => {
         isClosed = true;
       });
       const more = (): void => {
-        if (!isClosed && response.write('x'.repeat(65_536))) setImmediate(more);
+        if (isClosed || writtenBytes > MOST_OF_LINE) return;
+        writtenBytes += 65_536;
+        if (response.write('x'.repeat(65_536))) setImmediate(more);
       };
       response.on('drain', more);
       more();
     });
     fake.tellWatches({ nonsense: true });
+    await until(() => isClosed);
+    // By its length, and not when the stream said nothing for long.
+    expect(writtenBytes).toBeLessThan(MOST_OF_LINE);
     await until(() => fake.watches === 1 && fake.asked('/v3/watch') >= 3);
   });
+
+  it('is made again while all other connections wait for etcd', async () => {
+    const service = await serve({ requestTimeoutMs: 60_000, operationTimeoutMs: 60_000 });
+    await until(() => fake.watches === 1);
+    fake.on('/v3/kv/txn', () => undefined);
+    const puts = Promise.allSettled(
+      Array.from({ length: 300 }, (_, number) => service.put(keyOf(number), of(1))),
+    );
+    await until(() => fake.asked('/v3/kv/txn') === 256);
+    fake.tellWatches({ nonsense: true });
+    await until(() => fake.asked('/v3/watch') === 2 && fake.watches === 1);
+    tables[0]?.close();
+    for (const end of await puts) expect(end.status).toBe('rejected');
+  }, 30_000);
 
   it('a server that ends every watch at once is asked ever less often, and the state is not ready', async () => {
     const startedAtMs = performance.now();
@@ -327,6 +454,55 @@ describe('the watch', () => {
     );
     fake.tellWatches({ result: { header: header(0), canceled: true, compact_revision: '40' } });
     expect(await waiting).toEqual(of(6));
+  });
+
+  it('goes on behind the last revision that it saw whole', async () => {
+    const begun: unknown[] = [];
+    const follow = fake.honest['/v3/watch'];
+    fake.on('/v3/watch', (body: { create_request?: { start_revision: string } }, response, request) => {
+      begun.push(body.create_request?.start_revision);
+      follow?.(body as never, response, request);
+    });
+    const service = await serve();
+    await until(() => fake.watches === 1);
+    fake.tellWatches(event(3, 12));
+    // The second half of this revision is still to come when the stream ends.
+    const half = event(4, 15).result;
+    fake.tellWatches({ result: { ...half, fragment: true } });
+    fake.tellWatches({ nonsense: true });
+    await until(() => begun.length === 2 && service.health().isReady);
+    expect(begun).toEqual(['2', '13']);
+  });
+
+  it('two results of one revision are both told', async () => {
+    const service = await serve();
+    const keys = [keyOf(1), keyOf(2)];
+    const waiting = keys.map((key) => service.get(key));
+    await until(() => fake.watches === 1);
+    await service.get(KEY, { waitMs: 0 });
+    const events = keys.map((key) => ({ kv: record(8, 20, `latchkey/decryptions/results/${key}`) }));
+    fake.tellWatches({ result: { header: header(20), events } });
+    expect(await Promise.all(waiting)).toEqual([of(8), of(8)]);
+  });
+
+  it('a stream that is idle is followed again, and stays ready; one at a member that hangs is not', async () => {
+    const client = new EtcdClient({ endpoints: [fake.url] });
+    try {
+      const watch = new EtcdWatch(client, 'latchkey/decryptions/results/', { silenceMs: 100 });
+      await watch.start();
+      await until(() => watch.interruption === undefined);
+      let isInterrupted = false;
+      await until(() => {
+        isInterrupted ||= watch.interruption !== undefined;
+        return fake.asked('/v3/watch') >= 4;
+      });
+      expect(isInterrupted).toBe(false);
+      fake.on('/v3/watch', () => undefined);
+      await until(() => watch.interruption !== undefined);
+      expect(watch.interruption).toContain('no answer within 100 ms');
+    } finally {
+      client.close();
+    }
   });
 
   it('closing ends the watch, and what is under way', async () => {
@@ -362,7 +538,7 @@ describe('tokens of a cluster with authentication', () => {
       if (request.headers.authorization === 'token-0') json(response, refusal, 401);
       else honest?.(body, response, request);
     });
-    const keys = Array.from({ length: 20 }, (_, index) => index.toString(16).padStart(64, '0'));
+    const keys = Array.from({ length: 20 }, (_, index) => keyOf(index));
     expect(await Promise.all(keys.map((key) => service.put(key, of(1))))).toEqual(keys.map(() => 'written'));
     expect(made.length).toBe(2);
   });

@@ -24,3 +24,11 @@ it('the event loop is measured', async () => {
   for (const part of ['p50', 'p90', 'p99', 'max'])
     expect(text).toContain(`nodejs_eventloop_lag_${part}_seconds`);
 });
+
+it('the event loop of an idle node is woken for that ten times a second, and not a hundred times', async () => {
+  const metrics = new Metrics({ processMetrics: true });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  // The shortest time between two samples, less what the timers are early by.
+  const [, least = ''] = /^nodejs_eventloop_lag_min_seconds (\S+)$/m.exec(await metrics.text()) ?? [];
+  expect(Number(least)).toBeGreaterThan(0.05);
+});

@@ -303,6 +303,33 @@ describe('a namespace that is erased after the checkpoint', () => {
     await fourth.close();
   });
 
+  it('has all its segments swept by the process that erases it, also those with overwritten records alone', async () => {
+    const disk = new SimulatedDisk();
+    const options = storeOptions(disk, { ...withCheckpoints, segmentBytes: 1000 });
+    const store = await SealedStore.create(options);
+    const plain = await store.namespace('plain');
+    const secret = await store.namespace('secret', { erasable: true });
+    const holding: string[] = [];
+    for (let turn = 0; turn < 6; turn++) {
+      await secret.put('the same name', new Uint8Array(100).fill(turn));
+      holding.push([...disk.files().keys()].filter((path) => path.includes('segment-')).at(-1) ?? '');
+      for (let index = 0; index < 4; index++)
+        await plain.put(`name-${turn}-${index}`, new Uint8Array(200).fill(turn));
+    }
+    await store.close();
+    const second = await SealedStore.open({ ...options, compaction: 'automatic' });
+    expect(second.opening.checkpoint).toBe('used');
+    await second.settled();
+    const before = holding.filter((path) => disk.files().has(path));
+    // The newest is rewritten for its live record anyway.
+    expect(before.length).toBeGreaterThan(2);
+    await second.eraseNamespace('secret');
+    await second.settled();
+    expect(before.filter((path) => disk.files().has(path))).toEqual([]);
+    expect(await contentsOfPlain(second)).toBe(24);
+    await second.close();
+  });
+
   const contentsOfPlain = async (store: SealedStore): Promise<number> =>
     (await store.namespace('plain')).size;
 });

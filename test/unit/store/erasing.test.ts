@@ -101,6 +101,28 @@ describe('erasing a namespace', () => {
     await store.close();
   });
 
+  it('leaves the segment alone that only says so, also when all of it is replayed', async () => {
+    const disk = new SimulatedDisk();
+    const store = await SealedStore.create(storeOptions(disk, { segmentBytes: 4096 }));
+    const plain = await store.namespace('plain');
+    await (await store.namespace('ritual', { erasable: true })).put('share', filledWith(7));
+    // The record that says that it is erased comes into a later segment than all others of it.
+    for (let turn = 0; turn < 9; turn++) await plain.put(`late-${turn}`, filledWith(turn));
+    await store.eraseNamespace('ritual');
+    const saysSo = segmentPaths(disk).at(-1);
+    for (let turn = 0; turn < 9; turn++) await plain.put(`later-${turn}`, filledWith(turn));
+    const [first, ...others] = segmentPaths(disk);
+    expect(others).toContain(saysSo);
+    const left = disk.afterPowerCut('lost');
+    const next = await SealedStore.open(options(left));
+    await next.settled();
+    expect(segmentPaths(left)).not.toContain(first);
+    expect(segmentPaths(left)).toEqual(expect.arrayContaining(others));
+    expect((await next.namespace('plain')).size).toBe(18);
+    await next.close();
+    await store.close();
+  });
+
   it('survives a power cut at every step of the sweep', async () => {
     for (let cut = 1; cut < 60; cut++) {
       const disk = new SimulatedDisk();
