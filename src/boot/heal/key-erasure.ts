@@ -97,8 +97,10 @@ export class KeyErasure {
     const { book, older } = this.#node;
     this.#noteChain(snapshot);
     this.#reportDropped();
+    // What is shown says that all slots of this node live.
+    if (shown.size > 0) void older.settle();
     const old = new Map<string, OldSlot[]>();
-    for (const slot of older.generations.flatMap(({ slots }) => slots)) {
+    for (const slot of older.erasable.flatMap(({ slots }) => slots)) {
       // A slot of the keyslot file is never erased, whatever the list says: the host may have put back an older file.
       if (book.has(slot.slotId)) continue;
       const name = toHex(slot.server);
