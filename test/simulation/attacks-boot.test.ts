@@ -557,7 +557,8 @@ describe('former lineages of one server', () => {
       store: { head: () => ({ sequence: 1, digest: new Uint8Array(32) }) },
       book: { has: () => false, slots: () => [] },
       older: {
-        generations: [],
+        erasable: [],
+        settle: async () => true,
         lineages: [former(11), former(12)],
         dropped: 0,
         noteChain: async () => true,

@@ -85,6 +85,7 @@ export async function nodeWith(
     {
       client: client as unknown as PeerClient,
       vetter: vetter as unknown as ServerVetter,
+      presentProcess: ({ record }) => vetter.instanceOf(record),
       clock,
       random: (length) => new Uint8Array(length),
       log: (_level, event) => void events.push(event),

@@ -10,7 +10,7 @@ import type { LineageState } from '../../protocol/lineage-state.ts';
 import { LAST_NUMBER } from '../node/account-hold.ts';
 import { type OldLineage, type OldServer, unclosedAt } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import type { ServerVetter } from '../obtain/vet-server.ts';
+import type { PresentProcess } from '../obtain/present-process.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
 import { failureOf, PeerError, type PeerFailure } from '../peer/peer-failure.ts';
 import type { PacedRequests } from './paced-requests.ts';
@@ -18,7 +18,7 @@ import type { PacedRequests } from './paced-requests.ts';
 /** What a {@link FormerLineages} uses. */
 export interface FormerLineagesParts {
   readonly client: PeerClient;
-  readonly vetter: ServerVetter;
+  readonly presentProcess: PresentProcess;
   readonly requests: PacedRequests;
   /**
    * Called at the answer that shows a newer instance under a former lineage.
@@ -65,7 +65,7 @@ export class FormerLineages {
     snapshot: ChainSnapshot,
     signal: AbortSignal,
   ): Promise<void> {
-    const { client, vetter } = this.#parts;
+    const { client, presentProcess } = this.#parts;
     const { identity, older } = this.#node;
     const lineage = new Lineage(SecretBytes.adopt(copyBytes(old.secret.reveal())));
     const key = lineage.keyOf(record.account);
@@ -84,7 +84,9 @@ export class FormerLineages {
       if (!isClosed) throw new PeerError(notClosed);
     } catch (error) {
       if (failureOf(error).kind !== 'forgot') throw error;
-      const present = await vetter.instanceOf(record, snapshot, signal);
+      const known = processes.map(({ instanceId }) => instanceId);
+      const { account } = identity;
+      const present = await presentProcess({ record, account, known, snapshot, signal });
       const gone = processes.filter(({ instanceId }) => !equalBytes(instanceId, present));
       await older.closed(old.secret, gone);
       // "No such lineage" proves nothing about the process that answers.

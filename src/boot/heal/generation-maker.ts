@@ -94,8 +94,7 @@ export class GenerationMaker {
     const { identity, book, storeId, storeKey, hold, older, store } = this.#node;
     const { account } = identity;
     // The host may have put back an older keyslot file; a number is never used twice.
-    const left = older.generations.map(({ generation }) => generation + 1);
-    const number = Math.max(nextGeneration(book.file), ...left);
+    const number = Math.max(nextGeneration(book.file), older.nextNumber);
     const generation = await buildGeneration(
       {
         account,
@@ -112,6 +111,8 @@ export class GenerationMaker {
     );
     if (this.#shownAtMs !== undefined)
       for (const { slotId } of servers) store.lease?.renewed(slotId, this.#shownAtMs);
+    // What is not durable is tried again, as with generations that leave the file.
+    await older.make(generation);
     const add = book.add({ account, storeId }, generation, servers, (slot) =>
       standingOf(slot, check, servers),
     );

@@ -11,6 +11,7 @@ import type { FencedCause, NodeState, SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { RollbackAcceptance } from '../node/rollback-acceptance.ts';
 import { type EnrolmentTools, shortfall } from '../obtain/enrolment.ts';
+import { presentProcessBy } from '../obtain/present-process.ts';
 import { AttemptPace } from './attempt-pace.ts';
 import { GenerationMaker } from './generation-maker.ts';
 import { GenerationNeed } from './generation-need.ts';
@@ -88,8 +89,9 @@ export class Healer {
     this.#parts = parts;
     this.#node = node;
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
+    const presentProcess = presentProcessBy(tools);
     this.#erasure = new KeyErasure(
-      { ...tools, log, options, onOvertaken: (by, lineage) => this.#noteFormer(by, lineage) },
+      { ...tools, presentProcess, log, options, onOvertaken: (by, lineage) => this.#noteFormer(by, lineage) },
       node,
     );
     this.#pace = new AttemptPace(tools, options);
@@ -100,7 +102,7 @@ export class Healer {
     this.#renewal = new Renewal({ clock: tools.clock, log, renewEveryMs }, node.store);
     const making = { tools, log, options, custody, pace, erasure: this.#erasure, suspected };
     this.#maker = new GenerationMaker(making, node);
-    this.#holder = new Holder({ tools, log, options, maker: this.#maker, pace }, node);
+    this.#holder = new Holder({ tools, presentProcess, log, options, maker: this.#maker, pace }, node);
   }
 
   /**

@@ -11,6 +11,7 @@ import { bootRecords } from '../node/boot-record.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { EnrolmentTools } from '../obtain/enrolment.ts';
 import { type KeyHolder, KeyHolders } from '../obtain/key-holders.ts';
+import type { PresentProcess } from '../obtain/present-process.ts';
 import { AttemptPace } from './attempt-pace.ts';
 import type { GenerationMaker } from './generation-maker.ts';
 import { HoldFailures } from './hold-failures.ts';
@@ -24,6 +25,7 @@ const isPoisoned = (error: unknown): boolean =>
 /** The parts that taking hold uses. */
 export interface HolderParts {
   readonly tools: EnrolmentTools;
+  readonly presentProcess: PresentProcess;
   readonly log: Log;
   readonly options: {
     readonly minimumThreshold: number;
@@ -217,17 +219,19 @@ export class Holder {
   /** Slots that are proved to be lost: by another process of their server, an answer under the lineage key, or the chain. */
   async #lostSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const { book, hold, identity } = this.#node;
-    const { client, vetter } = this.#parts.tools;
+    const { account } = identity;
+    const { tools, presentProcess } = this.#parts;
+    const { client } = tools;
     const lost = new Set<string>();
     const look = async ({ server, slotId, instanceId }: Slot): Promise<void> => {
-      const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
+      const record = snapshot.servers.find((candidate) => equalBytes(candidate.account, server));
       const lineage =
-        record === undefined ? undefined : await askLineage(client, hold, record, identity.account, signal);
+        record === undefined ? undefined : await askLineage(client, hold, record, account, signal);
       const isGone =
         record === undefined ||
         (lineage === undefined
           ? this.#mayPassOverSilent ||
-            (await vetter.instanceOf(record, snapshot, signal).then(
+            (await presentProcess({ record, account, known: [instanceId], snapshot, signal }).then(
               (present) => !equalBytes(present, instanceId),
               () => false,
             ))

@@ -10,6 +10,7 @@ import { MAX_LINEAGE_SLOTS } from '../../protocol/lineage-state.ts';
 import { type Clock, monotonicMsOf } from '../../time/clock.ts';
 import type { OldSlot } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
+import type { PresentProcess } from '../obtain/present-process.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
 import { describeFailure, failureOf, PeerError, type PeerFailure } from '../peer/peer-failure.ts';
@@ -27,6 +28,7 @@ const SLOWER = 4;
 export interface KeyErasureParts {
   readonly client: PeerClient;
   readonly vetter: ServerVetter;
+  readonly presentProcess: PresentProcess;
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly log: Log;
@@ -47,6 +49,7 @@ export interface KeyErasureParts {
 export class KeyErasure {
   readonly #client: PeerClient;
   readonly #vetter: ServerVetter;
+  readonly #presentProcess: PresentProcess;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #node: OpenNode;
@@ -62,9 +65,10 @@ export class KeyErasure {
   #reported = 0;
 
   constructor(parts: KeyErasureParts, node: OpenNode) {
-    const { client, vetter, clock, log, options } = parts;
+    const { client, vetter, presentProcess, clock, log, options } = parts;
     this.#client = client;
     this.#vetter = vetter;
+    this.#presentProcess = presentProcess;
     this.#clock = clock;
     this.#log = log;
     const { retryMinMs, retryMaxMs } = options;
@@ -93,8 +97,10 @@ export class KeyErasure {
     const { book, older } = this.#node;
     this.#noteChain(snapshot);
     this.#reportDropped();
+    // What is shown says that all slots of this node live.
+    if (shown.size > 0) void older.settle();
     const old = new Map<string, OldSlot[]>();
-    for (const slot of older.generations.flatMap(({ slots }) => slots)) {
+    for (const slot of older.erasable.flatMap(({ slots }) => slots)) {
       // A slot of the keyslot file is never erased, whatever the list says: the host may have put back an older file.
       if (book.has(slot.slotId)) continue;
       const name = toHex(slot.server);
@@ -196,8 +202,10 @@ export class KeyErasure {
       // Most servers know nothing of this lineage.
       if (slots.length === 0) return;
       // "No such lineage" proves nothing; another process of the server does.
-      const instanceId = await this.#vetter.instanceOf(record, snapshot, signal);
-      const lost = slots.filter((slot) => !equalBytes(slot.instanceId, instanceId));
+      const known = slots.map(({ instanceId }) => instanceId);
+      const { account } = identity;
+      const present = await this.#presentProcess({ record, account, known, snapshot, signal });
+      const lost = slots.filter((slot) => !equalBytes(slot.instanceId, present));
       await older.erased(lost.map(({ slotId }) => slotId));
       if (lost.length < slots.length) throw error;
     } finally {

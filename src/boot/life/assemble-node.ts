@@ -105,6 +105,7 @@ export async function assembleNode(
   hold.whenOvertaken((by) => fenced.fence(overtakenReason(by)));
   const older = await OlderGenerations.open(fenced, hold.lineage.secret);
   const book = makeBook((generations) => older.leave(generations));
+  older.compare(book.file);
   fenced.lease?.watch(() => leased(book, older));
   const close = async (): Promise<void> => {
     try {

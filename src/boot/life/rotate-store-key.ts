@@ -183,13 +183,12 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
   const { identity, storeId, older } = node;
   const { random } = parts.tools;
   const store = { account: identity.account, storeId };
-  const numbers = older.generations.map(({ generation }) => generation + 1);
   const made = await buildGeneration(
     {
       ...store,
       storeKey,
       lineageSecret: hold.lineage.secret,
-      generation: Math.max(nextGeneration(node.book.file), ...numbers),
+      generation: Math.max(nextGeneration(node.book.file), older.nextNumber),
       quorum,
       enrolled: enrolment.servers,
       custody: parts.custody,

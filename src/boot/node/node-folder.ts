@@ -158,12 +158,15 @@ export class NodeFolder {
     }
   }
 
+  /** Also a link goes as itself: the host may have made it, and what it leads to is not this folder's. */
   async #remove(path: string): Promise<void> {
-    const present = await this.#fileSystem.stat(path);
-    if (present === undefined) return;
-    if (present.kind !== 'directory') {
+    try {
       await this.#fileSystem.unlink(path);
       return;
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === 'ENOENT') return;
+      if (code !== 'EISDIR') throw error;
     }
     for (const name of await this.#fileSystem.list(path)) await this.#remove(join(path, name));
     await this.#fileSystem.rmdir(path);

@@ -5,7 +5,7 @@ import { toHex } from '../../bytes/hex.ts';
 import { u64BigEndian } from '../../bytes/integers.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { sha256 } from '../../crypto/sha2.ts';
-import type { Generation } from '../../keyslots/keyslot-file.ts';
+import { findSlot, type Generation, type KeyslotFile } from '../../keyslots/keyslot-file.ts';
 import { BOOT_BYTES, type Incarnation } from '../../lineage/incarnation.ts';
 import type { Namespace, Store } from '../../store/api/store-api.ts';
 import { LINEAGE_NAMESPACE } from './boot-record.ts';
@@ -32,11 +32,15 @@ const MAX_LINEAGES = 64;
 const DAY_MS = 24 * 3_600_000;
 
 const GENERATION = 'generation/';
+const MADE = 'made/';
 const LINEAGE = 'former/';
 /** How many entries made room while they could still open an older copy of the disk; u64. */
 const DROPPED = 'dropped';
 const TAG_BYTES = 16;
-const generationName = (generation: number): string => `${GENERATION}${String(generation).padStart(16, '0')}`;
+const numbered = (kind: string, generation: number): string =>
+  `${kind}${String(generation).padStart(16, '0')}`;
+const generationName = (generation: number): string => numbered(GENERATION, generation);
+const madeName = (generation: number): string => numbered(MADE, generation);
 /** Names a lineage in the store without telling its secret: the first 16 bytes of the secret's SHA-256. */
 const tagOf = (secret: SecretBytes): Uint8Array => sha256(secret.reveal()).subarray(0, TAG_BYTES);
 const lineageName = (tag: Uint8Array): string => `${LINEAGE}${toHex(tag)}`;
@@ -50,6 +54,10 @@ export class OlderGenerations {
   readonly #namespace: Namespace;
   readonly #tag: Uint8Array;
   readonly #generations = new Map<number, OldGeneration>();
+  /** Those that are, or should be, in the keyslot file. */
+  readonly #made = new Map<number, OldGeneration>();
+  /** Numbers of those that should be in the keyslot file and are not. */
+  readonly #missed = new Set<number>();
   readonly #lineages = new Map<string, OldLineage>();
   #dropped = 0;
   /** When the present day began, by the monotonic clock. */
@@ -77,6 +85,16 @@ export class OlderGenerations {
     return [...this.#generations.values()];
   }
 
+  /** The generations of which servers may erase the slots. */
+  get erasable(): readonly OldGeneration[] {
+    return this.generations.filter(({ generation }) => !this.#missed.has(generation));
+  }
+
+  /** The number after those of all generations that were left behind. */
+  get nextNumber(): number {
+    return Math.max(0, ...this.#generations.keys()) + 1;
+  }
+
   /** The lineages of former store keys that are not closed everywhere. */
   get lineages(): readonly OldLineage[] {
     // The present one is noted before the store key changes, and stays in force if the change fails.
@@ -94,12 +112,46 @@ export class OlderGenerations {
     return this.#dropped;
   }
 
+  /**
+   * Notes a generation that is about to be put into the keyslot file: the host may put back a file without it, and this
+   * store would know nothing of its slots. @returns whether that is durable now.
+   */
+  make(generation: Generation): Promise<boolean> {
+    return this.#oneAfterAnother(async () => {
+      this.#setMade(generation.generation, leftBehind(generation));
+      return await this.#save();
+    });
+  }
+
+  /** Counts generations that were made and are not in the keyslot file as left behind; their slots stay for now. */
+  compare(file: KeyslotFile | undefined): void {
+    for (const [number, old] of this.#made) {
+      const isInFile = old.slots.some(({ slotId }) => file !== undefined && findSlot(file, slotId));
+      if (isInFile) continue;
+      this.#missed.add(number);
+      this.#generations.set(number, old);
+    }
+  }
+
+  /** All slots of the keyslot file live: generations that it lacks are not needed any more. */
+  settle(): Promise<boolean> {
+    return this.#oneAfterAnother(async () => {
+      for (const number of this.#missed) {
+        const old = this.#generations.get(number);
+        if (old !== undefined) this.#setGeneration(old);
+        this.#setMade(number, undefined);
+      }
+      this.#missed.clear();
+      return await this.#save();
+    });
+  }
+
   /** Notes generations that leave the keyslot file. @returns whether that is durable now. */
   leave(generations: readonly Generation[]): Promise<boolean> {
     return this.#oneAfterAnother(async () => {
-      for (const { generation, t, slots } of generations) {
-        const left = slots.map(({ server, slotId, instanceId }) => ({ server, slotId, instanceId }));
-        this.#setGeneration({ generation, t, slots: left });
+      for (const generation of generations) {
+        this.#setGeneration(leftBehind(generation));
+        this.#setMade(generation.generation, undefined);
       }
       while (this.#generations.size > MAX_GENERATIONS) this.#dropGeneration();
       return await this.#save();
@@ -211,6 +263,12 @@ export class OlderGenerations {
     this.#unsaved.add(generationName(old.generation));
   }
 
+  #setMade(number: number, made: OldGeneration | undefined): void {
+    if (made !== undefined) this.#made.set(number, made);
+    else if (!this.#made.delete(number)) return;
+    this.#unsaved.add(madeName(number));
+  }
+
   #setLineage(name: string, old: OldLineage): void {
     if (old.generations.length === 0) {
       old.secret.wipe();
@@ -260,7 +318,9 @@ export class OlderGenerations {
   async #put(name: string): Promise<void> {
     if (name === DROPPED) return await this.#namespace.put(name, u64BigEndian(this.#dropped));
     const lineage = this.#lineages.get(name);
-    const old = this.generations.find(({ generation }) => generationName(generation) === name);
+    const old = name.startsWith(MADE)
+      ? this.#made.get(Number(name.slice(MADE.length)))
+      : this.#generations.get(Number(name.slice(GENERATION.length)));
     if (lineage !== undefined) await this.#putLineage(name, lineage);
     else if (old !== undefined)
       await this.#namespace.put(name, concatBytes(this.#tag, encodeGeneration(old)));
@@ -277,7 +337,7 @@ export class OlderGenerations {
   }
 
   async #read(name: string): Promise<void> {
-    if (name !== DROPPED && !name.startsWith(GENERATION) && !name.startsWith(LINEAGE)) return;
+    if (name !== DROPPED && ![GENERATION, MADE, LINEAGE].some((kind) => name.startsWith(kind))) return;
     const bytes = await this.#namespace.get(name);
     if (bytes === undefined) return;
     if (name === DROPPED) {
@@ -286,8 +346,9 @@ export class OlderGenerations {
       this.#lineages.set(name, decodeLineage(bytes));
       bytes.fill(0);
     } else if (equalBytes(bytes.subarray(0, TAG_BYTES), this.#tag)) {
-      const old = decodeGeneration(Number(name.slice(GENERATION.length)), bytes.subarray(TAG_BYTES));
-      this.#generations.set(old.generation, old);
+      const number = Number(name.slice(name.indexOf('/') + 1));
+      const old = decodeGeneration(number, bytes.subarray(TAG_BYTES));
+      (name.startsWith(MADE) ? this.#made : this.#generations).set(number, old);
     } else {
       // Its slots are erased when the lineage that it belongs to is closed.
       this.#unsaved.add(name);
@@ -300,3 +361,9 @@ export class OlderGenerations {
     return next;
   }
 }
+
+const leftBehind = ({ generation, t, slots }: Generation): OldGeneration => ({
+  generation,
+  t,
+  slots: slots.map(({ server, slotId, instanceId }) => ({ server, slotId, instanceId })),
+});

@@ -39,6 +39,7 @@ function scene(change: Change = {}) {
     ? AccountHold.ofNewLineage(lineage, bootOf(5), 4)
     : new AccountHold(lineage, bootOf(5), last, rollback);
   const added: Generation[] = [];
+  const steps: string[] = [];
   const renewed: [number, number][] = [];
   const events: string[] = [];
   const abandoned: number[] = [];
@@ -56,9 +57,13 @@ function scene(change: Change = {}) {
       add: async (_of: unknown, generation: Generation) => {
         if (isDiskBroken) throw new Error('the disk failed');
         added.push(generation);
+        steps.push('put into the file');
       },
     },
-    older: { generations: left.map((generation) => ({ generation })) },
+    older: {
+      nextNumber: Math.max(0, ...left) + 1,
+      make: async () => void steps.push('note'),
+    },
     store: {
       head: () => ({ generation: 0, sequence: 1, digest: new Uint8Array(32) }),
       lease: {
@@ -96,6 +101,7 @@ function scene(change: Change = {}) {
     events,
     abandoned,
     forgotten,
+    steps,
     backOffs: () => backOffs,
   };
 }
@@ -155,6 +161,12 @@ describe('a generation that is put in front', () => {
     expect(await numberWith({ file, left: [3] })).toBe(8);
     // The host may have put back an older file.
     expect(await numberWith({ file, left: [12, 9] })).toBe(13);
+  });
+
+  it('is noted in the store before the file has it: the host may put back a file without it', async () => {
+    const { maker, enrolment, steps } = await ready();
+    await maker.putInFront(enrolment, quorum, { checked: [] });
+    expect(steps).toEqual(['note', 'put into the file']);
   });
 
   it('counts for the lease from the time at which its servers were asked, where they were shown the mark', async () => {

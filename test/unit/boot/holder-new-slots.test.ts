@@ -125,6 +125,7 @@ function scene(
   const holder = new Holder(
     {
       tools: { client, vetter, clock, random: () => new Uint8Array(1) } as unknown as EnrolmentTools,
+      presentProcess: ({ record }) => vetter.instanceOf(record),
       log: (_level, event) => void done.push(event),
       options: { minimumThreshold: 2, patienceMs: PATIENCE_MS, retryMinMs: 500, retryMaxMs: 8_000 },
       maker: maker as unknown as GenerationMaker,

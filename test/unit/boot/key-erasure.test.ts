@@ -76,6 +76,23 @@ describe('slots of a generation that was left behind', () => {
     expect(left(node.older)).toEqual([1, 2, 3]);
   });
 
+  it('are erased only once all slots of the file live, where the file lacks the generation unexpectedly', async () => {
+    const old = await leftBehind();
+    const store = new MemoryStore();
+    const node = await nodeWith(store);
+    await node.older.make(old);
+    node.older.compare(undefined);
+    for (const server of [1, 2, 3]) node.answers.set(server, obedient(slotAt(old, server).slotId));
+    for (const _ of [1, 2]) await node.run();
+    expect(node.asked.flatMap(({ update }) => update.forget)).toEqual([]);
+    expect(node.older.open).toHaveLength(1);
+    for (const _ of [1, 2]) await node.run([1, 2, 3], { 9: [] });
+    expect(left(node.older)).toEqual([]);
+    const { older } = await nodeWith(store);
+    older.compare(undefined);
+    expect(left(older)).toEqual([]);
+  });
+
   it('are lost when another process of their server is attested; "I know nothing" alone proves nothing', async () => {
     const node = await nodeWith();
     const old = await leftBehind();

@@ -10,7 +10,7 @@ import { equalBytes } from '../../../src/bytes/concat.ts';
 import { AccountId, InstanceId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type { Generation } from '../../../src/keyslots/keyslot-file.ts';
-import { enrol } from '../../support/keyslot-fixtures.ts';
+import { enrol, identity } from '../../support/keyslot-fixtures.ts';
 import { aLineageSecret, bootOf, lineageOf } from '../../support/lineages.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 
@@ -69,6 +69,45 @@ describe('generations that left the keyslot file', () => {
     await older.erased(idsOf(one, 2));
     expect(picture(older)).toEqual([]);
     expect(picture(await openOlder(store))).toEqual([]);
+  });
+
+  it('are also those that were made and that the keyslot file lacks, as after the host put back an older one', async () => {
+    const store = new MemoryStore();
+    const older = await openOlder(store);
+    const [one, two, three] = [await made(1), await made(2), await made(3)];
+    for (const generation of [one, two, three]) await older.make(generation);
+    await older.leave([one]);
+    older.compare({ ...identity, generations: [three, two] });
+    expect([picture(older), older.nextNumber]).toEqual([[[1, 2, 3]], 2]);
+    // A boot with another file.
+    const again = await openOlder(store);
+    again.compare({ ...identity, generations: [two] });
+    expect(again.open.map(({ generation }) => generation)).toEqual([1, 3]);
+    expect(again.nextNumber).toBe(4);
+    // Their slots stay until all slots of the file live, also over a restart.
+    expect(again.erasable.map(({ generation }) => generation)).toEqual([1]);
+    const third = await openOlder(store);
+    third.compare({ ...identity, generations: [two] });
+    await third.noteChain(() => false, 0);
+    expect(third.erasable.map(({ generation }) => generation)).toEqual([1]);
+    await third.settle();
+    expect(third.erasable.map(({ generation }) => generation)).toEqual([1, 3]);
+    await third.erased(idsOf(three, 0, 1, 2));
+    const last = await openOlder(store);
+    last.compare({ ...identity, generations: [two] });
+    expect(picture(last)).toEqual([[1, 2, 3]]);
+  });
+
+  it('are not those that the keyslot file has again', async () => {
+    const store = new MemoryStore();
+    const older = await openOlder(store);
+    const [one, two] = [await made(1), await made(2)];
+    for (const generation of [one, two]) await older.make(generation);
+    older.compare({ ...identity, generations: [one] });
+    expect(picture(older)).toEqual([[2, 2, 3]]);
+    const again = await openOlder(store);
+    again.compare({ ...identity, generations: [two, one] });
+    expect(picture(again)).toEqual([]);
   });
 
   it('do not change for slots of others, and nothing is written for them', async () => {
