@@ -67,7 +67,7 @@ function enrol(slot: number, lineage = lineageOf(slot)): void {
   };
   const { incarnation, head, report } = decodeKeyStatus(JSON.parse(JSON.stringify(body))).content;
   const lineageKey = new SecretBytes(bytesOf('lineage', lineage));
-  const record = vault.lineages.findOrMake(account, lineageKey, key.provenance.platform, NOW_MS);
+  const record = vault.lineages.findOrMake(account, lineageKey, key.provenance.platform);
   vault.link(key, record);
   record.show(incarnation);
   if (head !== undefined) record.deposit(incarnation, head);
@@ -85,7 +85,7 @@ const slots = Number(process.argv[2]);
 const warmUp = slots / 100;
 for (let slot = 0; slot < warmUp; slot++) enrol(slot);
 for (let slot = 0; slot < warmUp; slot++) {
-  vault.forget(accountOf(lineageOf(slot)), slotIdOf(slot), NOW_MS);
+  vault.forget(accountOf(lineageOf(slot)), slotIdOf(slot));
 }
 const before = residentMiB();
 for (let slot = 0; slot < slots; slot++) enrol(slot);
@@ -93,7 +93,7 @@ const grownMiB = residentMiB() - before;
 let next = slots;
 for (let churn = 0; churn < CHURNS; churn++) {
   for (let slot = churn; slot < slots; slot += TENTH) {
-    vault.forget(accountOf(lineageOf(slot)), slotIdOf(slot), NOW_MS);
+    vault.forget(accountOf(lineageOf(slot)), slotIdOf(slot));
     enrol(next++, lineageOf(slot));
   }
 }

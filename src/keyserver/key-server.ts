@@ -194,7 +194,7 @@ export class KeyServer {
     try {
       await this.#released(release);
     } catch (error) {
-      if (!key.wasUsed) this.#parts.vault.forget(key.account, key.slotId, this.#parts.now());
+      if (!key.wasUsed) this.#parts.vault.forget(key.account, key.slotId);
       throw error;
     }
   }

@@ -30,13 +30,13 @@ export class LineageRoutes {
   update(request: MacRequest<LineageUpdate, LineageId>): ProvedState {
     const { incarnation, forget, close } = request.content;
     const lineage = this.#authenticate('lineage-update', request, lineageUpdateBytes(request.content));
-    const { vault, now, onForgotten } = this.#parts;
+    const { vault, onForgotten } = this.#parts;
     const { account } = lineage;
-    vault.lineages.noteUse(lineage, now());
+    vault.lineages.noteUse(lineage);
     if (mayChange(lineage.facts, incarnation)) {
       this.#takeMarks(lineage, request.content);
       const leaving = close === undefined ? lineage.slotsNamed(forget) : lineage.slots;
-      for (const { slotId } of leaving) vault.forget(account, slotId, now());
+      for (const { slotId } of leaving) vault.forget(account, slotId);
       if (leaving.length > 0 && !vault.holdsKeyOf(account)) onForgotten(account);
     }
     return this.#prove('lineage-update', lineage, request);
@@ -56,7 +56,7 @@ export class LineageRoutes {
     const { identity, vault, now } = this.#parts;
     const { account, name, timestampMs } = request.envelope;
     const nowMs = now();
-    const lineage = vault.lineages.find(account, name, nowMs);
+    const lineage = vault.lineages.find(account, name);
     if (!provesKey(lineage, route, request, content, identity)) {
       throw new EvidenceError('LINEAGE_UNKNOWN', 'this server knows no such lineage, or the MAC is wrong');
     }

@@ -41,9 +41,12 @@ export class LineageTable {
   readonly #idle = new Map<string, LineageRecord>();
   readonly #platforms = new Map<string, OfPlatform>();
   readonly #limits: LineageLimits;
+  readonly #monotonicMs: () => number;
 
-  constructor(limits: LineageLimits) {
+  /** @param monotonicMs a clock that cannot be set: what notices a copy must not end by the clock of a host. */
+  constructor(limits: LineageLimits, monotonicMs: () => number) {
     this.#limits = limits;
+    this.#monotonicMs = monotonicMs;
   }
 
   get size(): number {
@@ -55,9 +58,9 @@ export class LineageTable {
     return this.#platforms.size;
   }
 
-  find(account: AccountId, id: LineageId, nowMs: number): LineageRecord | undefined {
+  find(account: AccountId, id: LineageId): LineageRecord | undefined {
     const record = this.#records.get(nameOf(account, id));
-    if (record === undefined || !this.#hasEnded(record, nowMs)) return record;
+    if (record === undefined || !this.#hasEnded(record, this.#monotonicMs())) return record;
     this.#remove(record);
     return undefined;
   }
@@ -68,15 +71,21 @@ export class LineageTable {
    * @param platform PPID of the platform that brings it, 16 bytes.
    * @throws RefusalError PLATFORM_LIMIT; ProblemError VAULT_FULL. Then nothing was evicted.
    */
-  findOrMake(account: AccountId, key: SecretBytes, platform: Uint8Array, nowMs: number): LineageRecord {
-    const known = this.find(account, lineageIdOf(key), nowMs);
+  findOrMake(account: AccountId, key: SecretBytes, platform: Uint8Array): LineageRecord {
+    const known = this.find(account, lineageIdOf(key));
     if (known !== undefined) {
-      this.noteUse(known, nowMs);
+      this.noteUse(known);
       return known;
     }
-    this.#makeRoom(platform, nowMs);
+    this.#makeRoom(platform);
     const ofPlatform = this.#ofPlatform(platform);
-    const record = new LineageRecord(this.#rows.take(), account, key, ofPlatform.platform, nowMs);
+    const record = new LineageRecord(
+      this.#rows.take(),
+      account,
+      key,
+      ofPlatform.platform,
+      this.#monotonicMs(),
+    );
     const { name } = record;
     ofPlatform.count++;
     this.#records.set(name, record);
@@ -86,8 +95,8 @@ export class LineageTable {
   }
 
   /** A request proved to know the lineage. */
-  noteUse(record: LineageRecord, nowMs: number): void {
-    record.see(nowMs);
+  noteUse(record: LineageRecord): void {
+    record.see(this.#monotonicMs());
     if (record.isInUse) return;
     this.#setInUse(record);
     this.#setIdle(record);
@@ -100,15 +109,16 @@ export class LineageTable {
   }
 
   /** A linked slot has ended. */
-  unlink(record: LineageRecord, slot: LinkedSlot, nowMs: number): void {
+  unlink(record: LineageRecord, slot: LinkedSlot): void {
     record.remove(slot);
     if (record.isInUse) return;
-    record.see(nowMs);
+    record.see(this.#monotonicMs());
     this.#setIdle(record);
   }
 
   /** Forgets the lineages that have ended. */
-  sweep(nowMs: number): void {
+  sweep(): void {
+    const nowMs = this.#monotonicMs();
     for (const record of this.#idle.values()) {
       // The entries after this one were seen later.
       if (!this.#hasEnded(record, nowMs)) break;
@@ -127,9 +137,9 @@ export class LineageTable {
   }
 
   /** Finds what must go before anything goes: a refused lineage costs no other one its record. */
-  #makeRoom(platform: Uint8Array, nowMs: number): void {
+  #makeRoom(platform: Uint8Array): void {
     const { maxLineages, maxLineagesPerPlatform } = this.#limits;
-    this.sweep(nowMs);
+    this.sweep();
     const ofPlatform = this.#platforms.get(memoKey(platform));
     const isPlatformFull = ofPlatform !== undefined && ofPlatform.count >= maxLineagesPerPlatform;
     if (!isPlatformFull && this.#records.size < maxLineages) return;

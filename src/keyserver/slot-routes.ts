@@ -79,13 +79,13 @@ export class SlotRoutes {
 
   /** Erases the key, unless its lineage shows a newer incarnation, which needs it. */
   forget(request: MacRequest<Incarnation>): ProvedForgotten {
-    const { vault, now, onForgotten } = this.#parts;
+    const { vault, onForgotten } = this.#parts;
     const key = this.#authenticate('forget', request, claimBytes(request.content));
     const { account, lineage } = key;
     const erased = lineage === undefined || mayChange(lineage.facts, request.content);
     // The answer is proved by the key, and shows the lineage as it is without it.
     const macKey = new SecretBytes(key.key.reveal());
-    if (erased) vault.forget(account, key.slotId, now());
+    if (erased) vault.forget(account, key.slotId);
     // An account with another key here must still be told when this server restarts.
     if (!vault.holdsKeyOf(account)) onForgotten(account);
     const forgotten = { ...serverState(this.#parts, account, lineage), erased };
@@ -113,7 +113,7 @@ export class SlotRoutes {
    */
   #lineageOf(slot: SlotKey, sealed: Uint8Array | undefined): LineageRecord | undefined {
     if (sealed === undefined) return slot.lineage;
-    const { identity, vault, now } = this.#parts;
+    const { identity, vault } = this.#parts;
     const { account, slotId, provenance } = slot;
     const lineageKey = slot.isPlain
       ? undefined
@@ -127,7 +127,7 @@ export class SlotRoutes {
     }
     try {
       if (slot.lineage === undefined) {
-        return vault.lineages.findOrMake(account, lineageKey, provenance.platform, now());
+        return vault.lineages.findOrMake(account, lineageKey, provenance.platform);
       }
       if (equalBytes(slot.lineage.id, lineageIdOf(lineageKey))) return slot.lineage;
     } finally {

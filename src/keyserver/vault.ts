@@ -34,6 +34,14 @@ export interface VaultLimits extends LineageLimits {
   readonly unregisteredKeyTtlMs: number;
 }
 
+/** What a {@link Vault} asks of the process around it. */
+export interface VaultSurroundings {
+  /** Whether a newer instance has the account of this server, so that this process will be ended. */
+  readonly isOvertaken?: () => boolean;
+  /** A clock that cannot be set, by which lineages age. */
+  readonly monotonicMs?: () => number;
+}
+
 /** Defaults of {@link VaultLimits}; a key costs about 1 KiB of memory. */
 export const defaultVaultLimits: VaultLimits = {
   maxKeys: 400_000,
@@ -97,18 +105,17 @@ export class Vault implements VaultView {
   readonly #isOvertaken: () => boolean;
   #isDrained = false;
 
-  /** @param isOvertaken whether a newer instance has the account of this server, so that this process will be ended. */
   constructor(
     random: RandomSource,
     registry: AccountRegistry,
     limits: VaultLimits = defaultVaultLimits,
-    isOvertaken: () => boolean = () => false,
+    { isOvertaken = () => false, monotonicMs = () => performance.now() }: VaultSurroundings = {},
   ) {
     this.#isOvertaken = isOvertaken;
     this.#random = random;
     this.#registry = registry;
     this.#limits = limits;
-    this.lineages = new LineageTable(limits);
+    this.lineages = new LineageTable(limits, monotonicMs);
   }
 
   /** While true no key is made; those that are there stay. */
@@ -147,7 +154,7 @@ export class Vault implements VaultView {
     const name = nameOf(account, slotId);
     const key = this.#keys.get(name);
     if (key === undefined || !this.#hasEnded(name, key, nowMs)) return key;
-    this.#remove(name, key, nowMs);
+    this.#remove(name, key);
     return undefined;
   }
 
@@ -230,11 +237,11 @@ export class Vault implements VaultView {
   }
 
   /** Erases one key; false when there is none. */
-  forget(account: AccountId, slotId: SlotId, nowMs: number): boolean {
+  forget(account: AccountId, slotId: SlotId): boolean {
     const name = nameOf(account, slotId);
     const key = this.#keys.get(name);
     if (key === undefined) return false;
-    this.#remove(name, key, nowMs);
+    this.#remove(name, key);
     return true;
   }
 
@@ -244,14 +251,14 @@ export class Vault implements VaultView {
     for (const [name, key] of this.#unconfirmed) {
       // The entries after this one are younger.
       if (nowMs - key.createdAtMs < UNCONFIRMED_TTL_MS) break;
-      if (key.isExpired(nowMs)) this.#remove(name, key, nowMs);
+      if (key.isExpired(nowMs)) this.#remove(name, key);
     }
     for (const [name, key] of this.#keys) {
       // The entries after this one were used later.
       if (!this.#isIdle(key, nowMs)) break;
-      if (this.#hasEnded(name, key, nowMs)) this.#remove(name, key, nowMs);
+      if (this.#hasEnded(name, key, nowMs)) this.#remove(name, key);
     }
-    this.lineages.sweep(nowMs);
+    this.lineages.sweep();
     return before - this.#keys.size;
   }
 
@@ -290,7 +297,7 @@ export class Vault implements VaultView {
     const name = nameOf(account, slotId);
     this.#requireRoomFor(account, slotId, provenance, nowMs);
     // Only now: a request that finds no room must not cost the key that is here.
-    if (replaced !== undefined) this.#remove(name, replaced, nowMs);
+    if (replaced !== undefined) this.#remove(name, replaced);
     const shared = this.#shareOf(provenance.platform).provenanceOf(provenance.trustHash);
     const key = new SlotKey(this.#rows.take(), account, slotId, shared, this.#random, nowMs);
     this.#keys.set(name, key);
@@ -332,11 +339,11 @@ export class Vault implements VaultView {
     });
   }
 
-  #remove(name: string, key: SlotKey, nowMs: number): void {
+  #remove(name: string, key: SlotKey): void {
     this.#keys.delete(name);
     this.#unconfirmed.delete(name);
     this.#count(key, -1);
-    if (key.lineage !== undefined) this.lineages.unlink(key.lineage, key, nowMs);
+    if (key.lineage !== undefined) this.lineages.unlink(key.lineage, key);
     key.wipe();
   }
 

@@ -12,6 +12,7 @@ import { Vault } from '../keyserver/vault.ts';
 import type { EvidenceVerifier } from '../keyserver/verify.ts';
 import { ChallengeIssuer } from '../protocol/challenge.ts';
 import { noExtensions } from '../protocol/extensions.ts';
+import { monotonicMsOf } from '../time/clock.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import { Drain } from './drain.ts';
 import type { FleetWatch } from './fleet-watch.ts';
@@ -53,7 +54,10 @@ export function buildServing(
   const serverIdentity = { ...identity, instanceId };
   const formerClients = new FormerClients({ store, log, clock });
   const registry = accountRegistry({ chain: rooms.watch, verifier: parts.verifier, now });
-  const vault = new Vault(random, registry, config.limits, () => store.isFenced);
+  const vault = new Vault(random, registry, config.limits, {
+    isOvertaken: () => store.isFenced,
+    monotonicMs: () => monotonicMsOf(clock),
+  });
   const onChange = (isDraining: boolean) =>
     void rooms.audit?.note(isDraining ? 'drain.started' : 'drain.ended', {});
   const recorded = releaseRecorder(rooms.audit, config.trust.audit?.required === true);

@@ -8,6 +8,7 @@ import type { Clock } from '../../src/time/clock.ts';
 /** A clock that moves only when the test sets it; sleepers wake when it passes their time. */
 export class ManualClock implements Clock {
   #nowMs: number;
+  #aheadMs = 0;
   readonly #sleepers = new Set<{ readonly untilMs: number; readonly wake: () => void }>();
 
   constructor(nowMs: number) {
@@ -15,7 +16,16 @@ export class ManualClock implements Clock {
   }
 
   nowMs(): number {
+    return this.#nowMs + this.#aheadMs;
+  }
+
+  monotonicMs(): number {
     return this.#nowMs;
+  }
+
+  /** A host sets the clock of this machine: it shows this much more, or less, than the time that passed. */
+  set(aheadMs: number): void {
+    this.#aheadMs = aheadMs;
   }
 
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {

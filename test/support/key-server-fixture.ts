@@ -32,6 +32,7 @@ import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
 import type { Extensions } from '../../src/protocol/extensions.ts';
 import type { Store } from '../../src/store/api/store-api.ts';
 import { insecureTrustRoot, QuoteVerifier, type TrustRoot } from '../../src/tdx/verify-quote.ts';
+import { monotonicMsOf } from '../../src/time/clock.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { noPlatformLists, type PlatformLists } from '../../src/trust/platform-lists.ts';
 import { PlatformRules } from '../../src/trust/platform-rules.ts';
@@ -198,7 +199,12 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     trustRoot: options.trustRoot ?? insecureTrustRoot(sharedPki.rootPem),
   });
   const registry = accountRegistry({ chain: watch, verifier, now });
-  const vault = new Vault(random, registry, { ...defaultVaultLimits, ...options.limits });
+  const vault = new Vault(
+    random,
+    registry,
+    { ...defaultVaultLimits, ...options.limits },
+    { monotonicMs: () => monotonicMsOf(clock) },
+  );
   const collateral = options.collateral ?? memoryCollateral(sharedPki, clock);
   const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now });
   const judge = new Judge({

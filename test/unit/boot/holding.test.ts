@@ -151,9 +151,8 @@ describe('a boot whose slots are lost before it holds', () => {
     node.start();
     await net.world.clock.advance(3_000);
     expect(node.state.name).toBe('unclaimed');
-    const nowMs = net.world.clock.nowMs();
     for (const { memory } of servers) {
-      for (const { slotId } of newest.slots) memory?.forget(file.account, slotId, nowMs);
+      for (const { slotId } of newest.slots) memory?.forget(file.account, slotId);
     }
     net.world.wire.forge = () => undefined;
     await net.settle(40_000);
@@ -294,12 +293,7 @@ describe('new slots', () => {
         const account = keyServer?.identity.account;
         if (account === undefined) throw new Error('not serving');
         memory?.lineages
-          .findOrMake(
-            open.identity.account,
-            lineage.keyOf(account),
-            new Uint8Array(16).fill(3),
-            net.world.clock.nowMs(),
-          )
+          .findOrMake(open.identity.account, lineage.keyOf(account), new Uint8Array(16).fill(3))
           .show(newer);
       }
       await net.world.clock.until(first.kill());

@@ -35,7 +35,9 @@ describe('a key server that drains', () => {
 
   it('drains while a newer instance has its account, whatever its operator says', () => {
     let isOvertaken = false;
-    const vault = new Vault(systemRandom, unknownAccounts, defaultVaultLimits, () => isOvertaken);
+    const vault = new Vault(systemRandom, unknownAccounts, defaultVaultLimits, {
+      isOvertaken: () => isOvertaken,
+    });
     expect(vault.isDraining).toBe(false);
     isOvertaken = true;
     expect(vault.isDraining).toBe(true);

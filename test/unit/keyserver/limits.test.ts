@@ -96,8 +96,8 @@ describe('bounds of the key table', () => {
     const { slotId } = await client.obtainLinked();
     const key = vault.find(client.account, slotId, clock.nowMs());
     if (key === undefined) throw new Error('no key');
-    expect(vault.forget(client.account, slotId, clock.nowMs())).toBe(true);
-    expect(vault.forget(client.account, slotId, clock.nowMs())).toBe(false);
+    expect(vault.forget(client.account, slotId)).toBe(true);
+    expect(vault.forget(client.account, slotId)).toBe(false);
     expect(() => vault.noteUse(key, clock.nowMs())).toThrow(TypeError);
     expect([vault.size, vault.accounts, vault.platforms]).toEqual([0, 0, 0]);
   });

@@ -79,6 +79,21 @@ describe('the life of a lineage', () => {
     expect(await remembered(client, [1])).toEqual([1]);
   });
 
+  it('the clock of its machine, set forward and back, ends no memory of it', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const { world } = client;
+    await leave(client, 1);
+    for (const aheadMs of [200 * DAY_MS, -200 * DAY_MS, 0]) {
+      world.clock.set(aheadMs);
+      sweep(world);
+      await remembered(client, [1]);
+    }
+    expect(await remembered(client, [1])).toEqual([1]);
+    await world.clock.advance(90 * DAY_MS);
+    sweep(world);
+    expect(world.vault.lineageCount).toBe(0);
+  });
+
   it('a slot that comes after the 90 days finds a fresh lineage', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const boot = { number: 4, bootId: new Uint8Array(16).fill(4) };
@@ -327,7 +342,7 @@ it('lineage keys are erased when the server is wiped, and when a lineage makes r
   const world = keyServerWorld({ limits: { maxLineagesPerPlatform: 2 } });
   const client = new ProtocolClient(world);
   const recordOf = (number: number) =>
-    world.vault.lineages.find(client.account, lineageIdOf(lineageKeyNumber(number)), world.clock.nowMs());
+    world.vault.lineages.find(client.account, lineageIdOf(lineageKeyNumber(number)));
   const bytesOf = (number: number): Uint8Array => recordOf(number)?.key.reveal() ?? new Uint8Array();
   await leave(client, 1);
   const evicted = recordOf(1);
