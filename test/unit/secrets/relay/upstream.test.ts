@@ -353,6 +353,26 @@ describe('a bad upstream', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  it.each([
+    [
+      'an answer in pieces of one byte',
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      '1\r\na\r\n',
+    ],
+    ['interim answers without end', '', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
+  ])('that sends %s does not hold up the node', async (_what, head, piece) => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.write(head + piece.repeat(70_000)));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const relay = relayOf(undefined, { bounds: { ...bounds, maxAnswerBytes: 1024 * 1024, totalMs: 5_000 } });
+    // Not after the deadline: both end as soon as there are too many.
+    expect(await failure(ask(relay, `http://${NAME}:${port}/`))).not.toBe('SECRET_UPSTREAM_TIMEOUT');
+    await new Promise((resolve) => server.close(resolve));
+  });
+
   it('gets no second request through a body that looks like one', async () => {
     const paths: string[] = [];
     await using upstream = await startUpstream((request, response) => {
