@@ -1,3 +1,5 @@
+import { copyBytes } from './copy-bytes.ts';
+
 /** Bytes of room at first. */
 const FIRST_ROOM = 4_096;
 
@@ -31,6 +33,6 @@ export class GatheredBytes {
 
   /** All of them; memory that nothing else uses. */
   take(): Uint8Array<ArrayBuffer> {
-    return this.#room.slice(0, this.#length);
+    return copyBytes(this.#room.subarray(0, this.#length));
   }
 }

@@ -5,7 +5,6 @@ import { Hono } from 'hono';
 import { describe, expect, it } from 'vitest';
 import { limitBody } from '../../../src/http/limit-body.ts';
 import { listen } from '../../../src/http/listener.ts';
-import { boundedFetch } from '../../../src/outbound/bounded-fetch.ts';
 import { boundedHttp } from '../../../src/outbound/bounded-http.ts';
 
 const BYTES = 200_000;
@@ -59,13 +58,7 @@ describe('a body in pieces of one byte', () => {
     expect(grown).toBeLessThan(MOST_MB);
   });
 
-  it.each([
-    ['boundedHttp', boundedHttp()],
-    [
-      'boundedFetch',
-      (request: Parameters<ReturnType<typeof boundedHttp>>[0]) => boundedFetch(fetch, request),
-    ],
-  ])('of a peer takes about the memory of its bytes: %s', async (_name, exchange) => {
+  it('of a peer takes about the memory of its bytes', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => undefined);
       socket.once('data', () =>
@@ -75,7 +68,7 @@ describe('a body in pieces of one byte', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     const bounds = { timeoutMs: 3_000, maxBytes: BYTES + 10 };
-    const answer = exchange({ url: `http://127.0.0.1:${port}/`, method: 'GET', ...bounds });
+    const answer = boundedHttp()({ url: `http://127.0.0.1:${port}/`, method: 'GET', ...bounds });
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     const grown = usedMb() - atFirst;
     expect(await answer).toEqual({ ok: false, reason: 'no complete answer within 3000 ms' });
