@@ -32,7 +32,7 @@ export class GatheredBytes {
   }
 
   /** All of them; memory that nothing else uses. */
-  take(): Uint8Array<ArrayBuffer> {
+  take(): Uint8Array {
     return copyBytes(this.#room.subarray(0, this.#length));
   }
 }
