@@ -211,10 +211,12 @@ describe('a write', () => {
     const long = at(1, { expiresAtMs: NOW_MS + 9 });
     judgeReplacement(at(2, { expiresAtMs: NOW_MS + 9 }), long, NOW_MS);
     const short = { version: 2, expiresAtMs: NOW_MS + 8 };
-    for (const record of [at(2, short), signRecord(seedOf(1), tombstoneContent(short))])
+    const gone = (change: typeof short) =>
+      signRecord(seedOf(1), { ...tombstoneContent({ version: change.version }), ...change });
+    for (const record of [at(2, short), gone(short)])
       expect(codeOf(() => judgeReplacement(record, long, NOW_MS))).toBe('SECRET_RECORD_INVALID');
     // Also after a deletion: what was deleted lasted at most as long as that.
-    const deleted = signRecord(seedOf(1), tombstoneContent({ version: 1, expiresAtMs: NOW_MS + 9 }));
+    const deleted = gone({ version: 1, expiresAtMs: NOW_MS + 9 });
     expect(codeOf(() => judgeReplacement(at(2, short), deleted, NOW_MS))).toBe('SECRET_RECORD_INVALID');
   });
 
