@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { GatheredBytes } from '../bytes/gathered-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { headerOf, incomingOf } from './node-bindings.ts';
 
@@ -42,24 +43,18 @@ export function limitBody(maxBytes: number | ((path: string) => number)): Middle
 /** Reads a body of unknown length; `undefined` once it is longer than allowed, without waiting for its end. */
 function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const gathered = new GatheredBytes(maxBytes);
     const fail = (cause?: Error) => {
       const reason = 'the connection ended before the body was complete';
       reject(new EvidenceError('BODY_INCOMPLETE', reason, { cause }));
     };
     const onData = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= maxBytes) {
-        chunks.push(chunk);
-        return;
-      }
-      chunks.length = 0;
+      if (gathered.add(chunk)) return;
       incoming.off('data', onData);
       resolve(undefined);
     };
     incoming.on('data', onData);
-    incoming.once('end', () => resolve(Buffer.concat(chunks)));
+    incoming.once('end', () => resolve(Buffer.from(gathered.take().buffer)));
     incoming.once('error', fail);
     incoming.once('close', () => fail());
   });

@@ -1,3 +1,4 @@
+import { GatheredBytes } from '../bytes/gathered-bytes.ts';
 import type {
   PlatformHeaders,
   PlatformRequestInit,
@@ -89,23 +90,13 @@ const bodyOf = (body: string | Uint8Array): string | Uint8Array<ArrayBuffer> =>
 async function readCapped(response: Response, maxBytes: number): Promise<Uint8Array | undefined> {
   const reader = response.body?.getReader();
   if (reader === undefined) return new Uint8Array();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const gathered = new GatheredBytes(maxBytes);
   for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    length += read.value.length;
-    if (length > maxBytes) {
-      await reader.cancel();
-      return undefined;
-    }
-    chunks.push(read.value);
+    if (gathered.add(read.value)) continue;
+    await reader.cancel();
+    return undefined;
   }
-  const body = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return body;
+  return gathered.take();
 }
 
 /** undici keeps the reason in the cause; its own message is `fetch failed`. */

@@ -1,4 +1,5 @@
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { GatheredBytes } from '../bytes/gathered-bytes.ts';
 import type { BoundedAnswer, BoundedRequest } from './bounded-fetch.ts';
 
 /** A request and what came of it; {@link boundedHttp}, or `boundedFetch` with a replaced network. */
@@ -60,12 +61,9 @@ function readAnswer(
     fail('unexpected redirect');
     return;
   }
-  const chunks: Buffer[] = [];
-  let length = 0;
+  const gathered = new GatheredBytes(maxBytes);
   response.on('data', (chunk: Buffer) => {
-    length += chunk.length;
-    if (length > maxBytes) fail(`the answer is larger than ${maxBytes} bytes`);
-    else chunks.push(chunk);
+    if (!gathered.add(chunk)) fail(`the answer is larger than ${maxBytes} bytes`);
   });
   response.on('error', (error) => fail(error.message));
   response.on('end', () => {
@@ -73,6 +71,6 @@ function readAnswer(
     const { rawHeaders } = response;
     for (let at = 0; at + 1 < rawHeaders.length; at += 2)
       headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '');
-    give({ ok: true, status, headers, body: new Uint8Array(Buffer.concat(chunks)) });
+    give({ ok: true, status, headers, body: gathered.take() });
   });
 }

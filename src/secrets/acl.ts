@@ -17,7 +17,7 @@ export interface Acl {
   /** Accounts; the user of the secret has to be among them to use it. */
   readonly callers: readonly AccountId[];
   readonly verbs: readonly Verb[];
-  /** Patterns of whole paths: `*` is one segment, `**` at the end is everything below. */
+  /** Patterns of whole paths: `*` is one segment that is not empty, `**` at the end is everything below. */
   readonly paths: readonly string[];
   /** Headers, in lower case, in which the placeholder is replaced. */
   readonly headers: readonly string[];
@@ -99,11 +99,14 @@ const invalidAcl = (observed: string, cause?: unknown): EvidenceError =>
     cause,
   });
 
-/** Whether a path matches a pattern of an ACL, segment by segment. */
+/**
+ * Whether a path matches a pattern of an ACL, segment by segment. `*` is no empty segment: many services read `/files/` as
+ * the whole collection, and two slashes as one.
+ */
 export function matchesPath(path: string, pattern: string): boolean {
   const [wanted, given] = [pattern.split('/'), path.split('/')];
   const isOpen = wanted.at(-1) === '**';
   const fixed = isOpen ? wanted.slice(0, -1) : wanted;
   if (isOpen ? given.length < wanted.length : given.length !== wanted.length) return false;
-  return fixed.every((segment, index) => segment === '*' || segment === given[index]);
+  return fixed.every((segment, index) => (segment === '*' ? given[index] !== '' : segment === given[index]));
 }

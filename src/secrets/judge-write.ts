@@ -13,7 +13,7 @@ export const defaultQuota: Holdings = { records: 64, bytes: 1024 * 1024 };
 /**
  * Decides whether a record replaces the present one.
  * @throws EvidenceError SECRET_VERSION_OLD, also for another record of the present version: its user has to see first
- *   what it would replace; SECRET_RECORD_INVALID for a tombstone that expires before the secret which it deletes.
+ *   what it would replace; SECRET_RECORD_INVALID for one that expires before the record which it replaces.
  *   RefusalError SECRET_EXPIRED for a record that has expired already.
  */
 export function judgeReplacement(
@@ -37,13 +37,18 @@ export function judgeReplacement(
   });
 }
 
-/** A copy that comes back after the tombstone was purged has then expired too, and no member keeps it. */
+/**
+ * No record of an id expires before an older one. So when a record is thrown away long after its expiry, every older one
+ * has expired too: one that a member or a backup still has cannot come back as a secret.
+ */
 function requireLongerLife({ content }: SecretRecord, present: SecretRecord): void {
-  if (content.kind === 'secret' || content.expiresAtMs >= present.content.expiresAtMs) return;
-  throw new EvidenceError('SECRET_RECORD_INVALID', 'the deletion expires before the secret', {
+  if (content.expiresAtMs >= present.content.expiresAtMs) return;
+  const what = content.kind === 'tombstone' ? 'the deletion' : 'the record';
+  throw new EvidenceError('SECRET_RECORD_INVALID', `${what} expires before the one that it replaces`, {
     field: 'expiresAtMs',
     expected: `${present.content.expiresAtMs} or later`,
     observed: `${content.expiresAtMs}`,
+    hint: 'expiresAtMs of the ACL ends the use of a secret earlier',
   });
 }
 

@@ -46,10 +46,13 @@ export function parseTarget(text: string): Target {
   // Node.js connects to the scheme's own port instead, which was not judged.
   if (url.port === '0') throw invalidUrl('port 0');
   // Servers that cut off parameters of a segment read it as a dot segment afterwards.
-  if (/\/(?:\.|%2e){1,2}(?:;|%3b)/i.test(url.pathname)) throw invalidUrl('a dot segment with a parameter');
+  if (hasDotParameter(url.pathname)) throw invalidUrl('a dot segment with a parameter');
   if (/%(?:2f|5c)/i.test(url.pathname)) throw invalidUrl('an escaped slash in the path');
   return { origin: url.origin, path: url.pathname };
 }
+
+/** Whether a path has a dot segment with a parameter: `/..;x`. */
+export const hasDotParameter = (path: string): boolean => /\/(?:\.|%2e){1,2}(?:;|%3b)/i.test(path);
 
 /**
  * The scope that a URL names: its origin, and its path as the prefix.

@@ -109,7 +109,9 @@ describe('users of the ring', LONG, () => {
     expect(w.seen).toHaveLength(2);
     // Neither the secret nor the ACL in what nodes log.
     expect(w.bench.logged.join()).not.toContain(VALUE);
-    expect(await client.deploy(w.secret())).toBe(4);
+    const renewed = { ...w.secret(), expiresAtMs: NOW_MS + 2 * YEAR_MS };
+    expect(await codeOf(client.deploy(w.secret()))).toBe('SECRET_RECORD_INVALID');
+    expect(await client.deploy(renewed)).toBe(5);
   });
 
   it('cost each holder one verification of a record, however often it is used', async () => {

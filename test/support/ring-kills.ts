@@ -186,7 +186,7 @@ export class KillsUser {
       verbs: ['GET' as const],
       headers: ['authorization'],
     };
-    const expiresAtMs = Date.now() + YEAR_MS;
+    const expiresAtMs = Date.now() + YEAR_MS + number;
     const secret = {
       url: this.#url,
       value: utf8(`${VALUE_MARK}-${number}`),
@@ -201,7 +201,7 @@ export class KillsUser {
       expiresAtMs,
     };
     try {
-      if (kind === 'tombstone') await this.#client.delete(this.#url, expiresAtMs + number);
+      if (kind === 'tombstone') await this.#client.delete(this.#url, expiresAtMs);
       else
         await this.#client.deploy(secret).catch((error) => {
           if (codeOf(error) === 'SECRET_EXISTS') return this.#client.update(secret);

@@ -107,6 +107,7 @@ export class SimulatedRing {
       store: machine.store,
       marks: machine.marks,
       transport: this.#transportOf(machine),
+      elapsedMs: () => this.time.nowMs(),
     });
     // What the chain changed since the view by which it served is heard again.
     machine.unheard = this.#history.filter(({ block }) => block > machine.kept.view.block);

@@ -1,3 +1,4 @@
+import { GatheredBytes } from '../../bytes/gathered-bytes.ts';
 import { PeerError } from './peer-failure.ts';
 
 /** Largest answer that is read from a peer, in bytes. */
@@ -60,20 +61,17 @@ function reasonOf(error: unknown): string {
 }
 
 async function readJson(response: Response): Promise<unknown> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
+  const gathered = new GatheredBytes(MAX_ANSWER_BYTES);
   try {
     for await (const chunk of response.body ?? []) {
-      length += chunk.length;
-      if (length > MAX_ANSWER_BYTES) throw new PeerError({ kind: 'garbage', detail: 'answer is too large' });
-      chunks.push(chunk);
+      if (!gathered.add(chunk)) throw new PeerError({ kind: 'garbage', detail: 'answer is too large' });
     }
   } catch (error) {
     if (error instanceof PeerError) throw error;
     throw new PeerError({ kind: 'unreachable', detail: reasonOf(error) }, error);
   }
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(gathered.take()));
   } catch (error) {
     throw new PeerError(
       { kind: 'garbage', detail: `answer with status ${response.status} is not JSON` },

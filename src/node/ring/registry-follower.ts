@@ -117,8 +117,12 @@ export class RegistryFollower {
     const answers = await this.#answers(others);
     if (answers.length === 0 || answers.length < Math.min(NEEDED_ANSWERS, others.length)) return false;
     try {
-      const all = answers.map(({ log }) => log).reduce((joined, log) => joined.joined(log));
-      await this.#state.saveLog(this.#state.log.joined(all), needed);
+      const { log } = this.#state;
+      const taken = believed(
+        answers.map((answer) => answer.log),
+        log,
+      );
+      if (taken !== undefined) await this.#state.saveLog(log.joined(taken), needed);
     } catch (error) {
       this.#setProblem(messageOf(error));
       if (!(error instanceof EvidenceError)) throw error;
@@ -148,6 +152,25 @@ export class RegistryFollower {
     if (problem !== undefined && problem !== this.#problem) this.#log('warn', 'ring.behind', { problem });
     this.#problem = problem;
   }
+}
+
+/**
+ * What two members say alike, as far as both say it, or the only answer there can be: a member that lies can name
+ * boundaries of the future, or leave out those that follow on the known ones.
+ * @throws EvidenceError RING_VIEWS_DIFFER when two contradict each other.
+ */
+function believed(logs: readonly RegistryLog[], known: RegistryLog): RegistryLog | undefined {
+  if (logs.length === 1) return logs[0];
+  let best: RegistryLog | undefined;
+  for (const [at, log] of logs.entries()) {
+    for (const other of logs.slice(at + 1)) {
+      const both = log.agreed(other);
+      if (both === undefined || both.upTo <= (best?.upTo ?? known.upTo)) continue;
+      // A gap is taken only where both have forgotten what was before it.
+      if (both.follows(known) || !(log.follows(known) || other.follows(known))) best = both;
+    }
+  }
+  return best;
 }
 
 const messageOf = (error: unknown): string =>

@@ -128,6 +128,25 @@ export class RegistryLog {
   }
 
   /**
+   * What this log and another one both say: the boundaries that both cover. Neither can add anything alone.
+   * @returns `undefined` when they have no boundary in common.
+   * @throws EvidenceError RING_VIEWS_DIFFER when they contradict each other.
+   */
+  agreed(other: RegistryLog): RegistryLog | undefined {
+    if (this.contradicts(other)) throw differ('two members say different things of one boundary');
+    const later = this.oldest.block >= other.oldest.block ? this : other;
+    const upTo = Math.min(this.upTo, other.upTo);
+    if (later.oldest.block > upTo) return undefined;
+    const registries = later.registries.filter(({ block }) => block <= upTo);
+    return new RegistryLog({ before: later.#before, registries, upTo });
+  }
+
+  /** Whether there is no gap between another log and this one, which goes on. */
+  follows(earlier: RegistryLog): boolean {
+    return this.oldest.block <= earlier.upTo;
+  }
+
+  /**
    * This log and what another one has after it. Where the other one has forgotten what this one ends with, the other
    * one.
    * @throws EvidenceError RING_VIEWS_DIFFER when they contradict each other.

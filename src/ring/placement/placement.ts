@@ -73,6 +73,31 @@ export class Placement {
     return chosen;
   }
 
+  /**
+   * Whether fewer than `most` members are nearer to an id than this one, counting one of each platform and stash.
+   * @param account lower-case hex. @param isCounted leaves members out.
+   */
+  isAmongNearest(
+    account: string,
+    id: Uint8Array,
+    most: number,
+    isCounted: (member: RingMember) => boolean,
+  ): boolean {
+    const wanted = this.find(account);
+    const taken = new Set<string>();
+    let nearer = 0;
+    for (const member of wanted === undefined ? [] : this.nearest(id)) {
+      if (member === wanted) return true;
+      const [platform, stash] = this.#taken.get(member) ?? [];
+      if (platform === undefined || stash === undefined || !isCounted(member)) continue;
+      if (taken.has(platform) || taken.has(stash)) continue;
+      taken.add(platform).add(stash);
+      nearer += 1;
+      if (nearer >= most) return false;
+    }
+    return false;
+  }
+
   /** All members, nearest to the id first. */
   nearest(id: Uint8Array): Iterable<RingMember> {
     return this.#nearestIn(id, this.#root);

@@ -87,6 +87,20 @@ export class RingViews {
   }
 
   /**
+   * Whether a member may be given the record of an id: it is among the 2 k nearest that are not away. Those that take the
+   * places of others are; a member that lies about who is away gets no more.
+   * @param id lower-case hex. @param away the members that this node itself finds silent or draining, lower-case hex.
+   */
+  mayKeep(account: string, id: string, away: ReadonlySet<string>): boolean {
+    const bytes = tryFromHex(id) ?? new Uint8Array(0);
+    const isPresent = (member: RingMember) => away.size === 0 || !away.has(toHex(member.account));
+    return [this.#current, this.next].some(
+      (view) =>
+        view?.placement.isAmongNearest(account, bytes, 2 * view.placement.replicas, isPresent) === true,
+    );
+  }
+
+  /**
    * Members of both views that may hold a record together with this node, without it.
    * @param absent how many members are away, so that others take their places.
    */

@@ -170,9 +170,16 @@ export class Holdings {
     this.#outlivedBy.set(by, new Set(accounts));
   }
 
-  /** Whether the copy of a member does not count until it has caught up: this node or another one has outlived it. */
+  /**
+   * Whether the copy of a member does not count until it has caught up: this node or another one has outlived it. The
+   * word of another one, which may lie or be gone, does not count against a member that has completed a repair here
+   * since: what was purged elsewhere was here or there before it was.
+   */
   isTooOld(account: string): boolean {
-    return this.outlived(account) || [...this.#outlivedBy.values()].some((accounts) => accounts.has(account));
+    if (this.outlived(account)) return true;
+    const repairedAtMs = this.#ledger.repairedAtMs[account];
+    if (repairedAtMs !== undefined && repairedAtMs > this.#now() - TOO_OLD_MS) return false;
+    return [...this.#outlivedBy.values()].some((accounts) => accounts.has(account));
   }
 
   /** This node was the one that was away: what it purged, and whom it outlived, says nothing. */

@@ -15,6 +15,9 @@ const MAX_FETCHED = 64;
 /** Questions in which one round compares records with one member; one that splits for ever must not hold it up. */
 export const MAX_QUESTIONS = 1024;
 
+/** For how long a round compares with one member, and then again moves records: one that is slow on purpose must not hold up the others. */
+export const MAX_TURN_MS = 30_000;
+
 /** Where a member and this node differ. */
 interface Difference {
   readonly member: RingMember;
@@ -51,8 +54,11 @@ export class Repair {
   readonly #holdings: Holdings;
   readonly #shared: SharedRecords;
   readonly #peers: Peers;
+  readonly #elapsedMs: () => number;
   #complete: number;
   #budget = 0;
+  /** When the turn of the present member is over. */
+  #turnEndsMs = 0;
   #fresh = false;
   /** Whether every neighbour that is not silent answered in the last round. */
   #heardAll = false;
@@ -68,6 +74,8 @@ export class Repair {
     readonly peers: Peers;
     /** Block of the view for which the records on the disk are complete; -1 for a node that joins. */
     readonly complete: number;
+    /** Milliseconds of a clock that nobody turns. */
+    readonly elapsedMs: () => number;
   }) {
     this.#account = parts.account;
     this.#views = parts.views;
@@ -75,6 +83,7 @@ export class Repair {
     this.#shared = parts.shared;
     this.#peers = parts.peers;
     this.#complete = parts.complete;
+    this.#elapsedMs = parts.elapsedMs;
   }
 
   /** Block of the newest view for which this node has all records of its ranges. */
@@ -90,6 +99,7 @@ export class Repair {
   /**
    * One round with all neighbours.
    * @returns whether every neighbour that answered has the same records now.
+   * @throws the first failure with a member, after the round with all others.
    */
   async round(): Promise<boolean> {
     this.#budget = MAX_ROUND_BYTES;
@@ -102,13 +112,22 @@ export class Repair {
     this.#fresh = true;
     await this.#stepDown(differences);
     const same: Difference[] = [];
-    for (const difference of differences) if (await this.#settle(difference)) same.push(difference);
+    const failures: unknown[] = [];
+    for (const difference of differences) {
+      // What one member sends, or what the disk refuses, must not end the round with the others.
+      const isSame = await this.#settle(difference).catch((error: unknown) => {
+        failures.push(error);
+        return false;
+      });
+      if (isSame) same.push(difference);
+    }
     await this.#dropForgotten(differences);
     await this.#holdings.purge();
     await this.#dropForeign();
     const equal = namesOf(same.filter(({ adopted }) => adopted >= target.block));
     // Another view now: the sources were not asked for the sets that it needs.
     if (this.#views.current === current) this.#noteComplete(equal, target.block);
+    if (failures.length > 0) throw failures[0];
     return same.length === differences.length;
   }
 
@@ -164,7 +183,8 @@ export class Repair {
     const [theirs, ours]: [Listed[], string[]] = [[], []];
     const prefixes = [''];
     let status: NodeStatus | undefined;
-    for (let asked = 0; asked < MAX_QUESTIONS; asked++) {
+    this.#beginTurn();
+    for (let asked = 0; asked < MAX_QUESTIONS && !this.#isTurnOver; asked++) {
       const prefix = prefixes.pop();
       if (prefix === undefined) break;
       const { digest } = records.below(prefix);
@@ -186,6 +206,7 @@ export class Repair {
 
   /** Moves what differs, within the budget of the round. @returns whether nothing differs any more. */
   async #settle({ member, isWhole, tooOld, theirs, owed, lacking }: Difference): Promise<boolean> {
+    this.#beginTurn();
     const isOld = this.#holdings.isTooOld(toHex(member.account));
     const isWanted = ([id, order]: Listed) => {
       const held = this.#holdings.find(id);
@@ -204,10 +225,18 @@ export class Repair {
     return (await this.#peers.ask(member, { kind: 'repaired' }))?.kind === 'done';
   }
 
+  #beginTurn(): void {
+    this.#turnEndsMs = this.#elapsedMs() + MAX_TURN_MS;
+  }
+
+  get #isTurnOver(): boolean {
+    return this.#elapsedMs() >= this.#turnEndsMs;
+  }
+
   async #fetch(member: RingMember, wanted: readonly string[]): Promise<boolean> {
     const left = new Set(wanted);
     while (left.size > 0) {
-      if (this.#budget <= 0) return false;
+      if (this.#budget <= 0 || this.#isTurnOver) return false;
       const ids: string[] = [];
       for (const id of left) if (ids.push(id) === MAX_FETCHED) break;
       const reply = await this.#peers.ask(member, { kind: 'fetch', ids });
@@ -215,17 +244,20 @@ export class Repair {
       const entries = reply.records.map((bytes) => this.#holdings.format.read(bytes));
       // At once, so that the store makes them durable together.
       await Promise.all(entries.map((entry) => this.#holdings.keepCopy(entry)));
+      const before = left.size;
       for (const { id, bytes } of entries) {
         this.#budget -= bytes.length;
         left.delete(toHex(id));
       }
+      // Records that nobody asked for bring the round no nearer to its end.
+      if (left.size === before) return false;
     }
     return true;
   }
 
   async #push(member: RingMember, owed: readonly string[]): Promise<boolean> {
     for (const id of owed) {
-      if (this.#budget <= 0) return false;
+      if (this.#budget <= 0 || this.#isTurnOver) return false;
       const entry = await this.#holdings.copyOf(id);
       if (entry === undefined) continue;
       const reply = await this.#peers.ask(member, { kind: 'push', records: [entry.bytes] });

@@ -8,11 +8,13 @@ import type { Holdings } from './holdings.ts';
 import type { FromNode, NodeStatus, RingReply, RingRequest } from './messages.ts';
 import type { SharedRecords } from './shared-records.ts';
 import { HEX_DIGITS, idBytes, listed } from './sharing.ts';
+import { SortAllowance } from './sort-allowance.ts';
 
 /** Bytes of records that one answer carries; the asker asks again for the rest. */
 export const MAX_ANSWER_BYTES = 1024 * 1024;
 
 const NOT_READY: RingReply = { kind: 'refused', code: 'RING_NOT_READY' };
+const BUSY: RingReply = { kind: 'refused', code: 'RING_BUSY' };
 const NO_HOLDER: RingReply = { kind: 'refused', code: 'RING_OTHER_CONFIGURATION' };
 
 /** One node as the others see it: answers what they ask. */
@@ -25,6 +27,9 @@ export class Replica {
   readonly #isFresh: () => boolean;
   readonly #marks: MarkStore;
   readonly #noteDraining: (account: string, isDraining: boolean) => void;
+  readonly #elapsedMs: () => number;
+  readonly #sorts = new SortAllowance();
+  readonly #away: () => ReadonlySet<string>;
   /** When members began the repairs that are under way, by account. */
   readonly #began = new Map<string, number>();
 
@@ -38,6 +43,10 @@ export class Replica {
     /** Whether it has asked enough neighbours since its start to know which copies do not count. */
     readonly isFresh: () => boolean;
     readonly marks: MarkStore;
+    /** Milliseconds of a clock that nobody turns. */
+    readonly elapsedMs: () => number;
+    /** Members that this node finds silent or draining, lower-case hex. */
+    readonly away: () => ReadonlySet<string>;
     /** A member says whether it drains, lower-case hex. */
     readonly noteDraining: (account: string, isDraining: boolean) => void;
   }) {
@@ -48,6 +57,8 @@ export class Replica {
     this.#status = parts.status;
     this.#isFresh = parts.isFresh;
     this.#marks = parts.marks;
+    this.#away = parts.away;
+    this.#elapsedMs = parts.elapsedMs;
     this.#noteDraining = parts.noteDraining;
   }
 
@@ -79,7 +90,7 @@ export class Replica {
       case 'compare':
         return this.#compare(from, request);
       case 'fetch':
-        return this.#fetch(request.ids);
+        return this.#fetch(from, request.ids);
       case 'push':
         return this.#isFresh() ? this.#push(from, request.records) : NOT_READY;
       case 'repaired':
@@ -101,6 +112,8 @@ export class Replica {
   async #read(from: string, configuration: Configuration, id: string): Promise<RingReply> {
     // It would count its own copy, which may have what was deleted and purged while it was away.
     if (from !== this.#account && this.#holdings.isTooOld(from)) return NOT_READY;
+    // Each record is a secret, and most members have no part in it.
+    if (!this.#views.mayKeep(from, id, this.#away())) return NO_HOLDER;
     // A restored or rolled-back disk may lack what was acknowledged here, so it is no answer until it is repaired.
     if (this.#status().complete < this.#views.current.block) return NOT_READY;
     const entry = await this.#holdings.read(id);
@@ -122,6 +135,8 @@ export class Replica {
 
   #compare(from: string, request: Extract<RingRequest, { kind: 'compare' }>): RingReply {
     const { prefix, without } = request;
+    // To sort all records holds up everything else here; a member that names other absent ones all the time must not.
+    if (!this.#shared.isSorted(without) && !this.#sorts.take(from, this.#elapsedMs())) return BUSY;
     if (prefix === '') this.#began.set(from, this.#holdings.now());
     const records = this.#shared.with(from, without).below(prefix);
     if (records.digest === request.digest) return { kind: 'same' };
@@ -129,11 +144,14 @@ export class Replica {
     return { kind: 'split', digests: HEX_DIGITS.map((digit) => records.below(digit).digest) };
   }
 
-  async #fetch(ids: readonly string[]): Promise<RingReply> {
+  /** Only what the asker may keep, as for {@link #read}. */
+  async #fetch(from: string, ids: readonly string[]): Promise<RingReply> {
     const records: Uint8Array[] = [];
+    const away = this.#away();
     let bytes = 0;
     for (const id of ids) {
       if (bytes >= MAX_ANSWER_BYTES) break;
+      if (!this.#views.mayKeep(from, id, away)) continue;
       const entry = await this.#holdings.copyOf(id);
       if (entry === undefined) continue;
       records.push(entry.bytes);

@@ -21,6 +21,8 @@ export interface RingNodeParts {
   readonly store: ReplicaStore;
   readonly marks: MarkStore;
   readonly transport: RingTransport;
+  /** Milliseconds of a clock that nobody turns; without it, that of the process. */
+  readonly elapsedMs?: () => number;
 }
 
 /** One node of the ring: holds records, answers the others, repairs, and reads and writes for its callers. */
@@ -35,7 +37,7 @@ export class RingNode {
   #draining = false;
 
   private constructor(
-    { own, view, complete, transport, marks }: RingNodeParts,
+    { own, view, complete, transport, marks, elapsedMs = () => performance.now() }: RingNodeParts,
     views: RingViews,
     holdings: Holdings,
   ) {
@@ -48,12 +50,13 @@ export class RingNode {
     const shared = new SharedRecords({ account, views, holdings });
     const noteDraining = (from: string, isDraining: boolean): void =>
       this.#peers.noteDraining(from, isDraining);
-    const asked = { account, views, holdings, shared, status, isFresh, marks, noteDraining };
+    const away = (): ReadonlySet<string> => this.#peers.absent();
+    const asked = { account, views, holdings, shared, status, isFresh, marks, away, elapsedMs, noteDraining };
     this.#replica = new Replica(asked);
     const parts = { account, views, transport, holdings, replica: this.#replica, status, isFresh };
     this.#peers = new Peers(parts);
     this.#coordinator = new Coordinator({ account, views, holdings, peers: this.#peers });
-    this.#repair = new Repair({ account, views, holdings, shared, peers: this.#peers, complete });
+    this.#repair = new Repair({ account, views, holdings, shared, peers: this.#peers, complete, elapsedMs });
     views.noteComplete(account, complete);
   }
 

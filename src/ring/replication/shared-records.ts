@@ -6,6 +6,8 @@ import type { HeldRecord, Holdings } from './holdings.ts';
 /** Lists of absent members for which the records are sorted: the own one, and those of members that compare. */
 const KEPT_LISTS = 3;
 
+const listName = (members: Iterable<string>): string => [...new Set(members)].sort().join();
+
 /** The held records, sorted by the members that keep them too. */
 interface Sorted {
   readonly without: ReadonlySet<string>;
@@ -48,6 +50,12 @@ export class SharedRecords {
     return this.#sortedFor(without).shared.get(member) ?? new DigestTree();
   }
 
+  /** Whether the records are sorted for a list of absent members, so that it costs little to ask. */
+  isSorted(without: Iterable<string>): boolean {
+    this.#forgetOldViews();
+    return this.#sorted.find(listName(without)) !== undefined;
+  }
+
   /** Records that others keep, and this node does not have to. */
   foreign(without: Iterable<string>): readonly HeldRecord[] {
     return [...this.#sortedFor(without).foreign.values()];
@@ -56,7 +64,7 @@ export class SharedRecords {
   #sortedFor(without: Iterable<string>): Sorted {
     this.#forgetOldViews();
     const absent = new Set(without);
-    return this.#sorted.get([...absent].sort().join(), () => {
+    return this.#sorted.get(listName(absent), () => {
       const sorted = { without: absent, shared: new Map(), foreign: new Map() };
       for (const held of this.#holdings.records()) this.#put(sorted, held.id, held);
       return sorted;

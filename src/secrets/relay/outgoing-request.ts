@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { concatBytes } from '../../bytes/concat.ts';
 import { EvidenceError, RefusalError } from '../../errors/latchkey-error.ts';
-import { parseTarget, type Target } from '../scope.ts';
+import { hasDotParameter, parseTarget, type Target } from '../scope.ts';
 
 /** Stands for the value of the secret, in the path, the query, a header or the body of a request. */
 export const PLACEHOLDER = 'xxxREPLACE_MExxx';
@@ -127,7 +127,8 @@ export function outgoingRequest(
   const url = new URL(wanted.url);
   const path = replaceIn(url.pathname, percentEncoded(value));
   // A value of dots would lead to another path than the one that was judged.
-  if (new URL(`${url.origin}${path}`).pathname !== path) throw unusable('url', 'a part of a path');
+  if (new URL(`${url.origin}${path}`).pathname !== path || hasDotParameter(path))
+    throw unusable('url', 'a part of a path');
   const whole = `${path}${replaceIn(url.search, percentEncoded(value))}`;
   if (whole.length > MAX_SENT_PATH_CHARACTERS)
     throw unusable('url', `${MAX_SENT_PATH_CHARACTERS} characters`);

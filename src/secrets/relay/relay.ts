@@ -10,6 +10,9 @@ import type { OutgoingRequest } from './outgoing-request.ts';
 import { Places } from './places.ts';
 import { callUpstream, type UpstreamAnswer, type UpstreamBounds, upstreamTls } from './upstream.ts';
 
+/** Addresses of one name that are judged and tried; its owner may give thousands, and each is compared with the fleet. */
+const MAX_ADDRESSES = 32;
+
 /** Bounds of a relay. */
 export interface RelayBounds extends UpstreamBounds {
   /** Requests under way, altogether. */
@@ -120,7 +123,7 @@ export class Relay {
   async #resolved(host: string): Promise<readonly string[]> {
     if (isIP(host) !== 0) return [host];
     const addresses = await within(this.#parts.bounds.totalMs, this.#parts.resolve(host));
-    if (addresses !== undefined && addresses.length > 0) return addresses;
+    if (addresses !== undefined && addresses.length > 0) return addresses.slice(0, MAX_ADDRESSES);
     throw new ProblemError('SECRET_UPSTREAM_UNREACHABLE', 'the name of the upstream has no address', {
       field: 'url',
     });

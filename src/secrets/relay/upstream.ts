@@ -1,7 +1,8 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
+import { GatheredBytes } from '../../bytes/gathered-bytes.ts';
 import type { ErrorCode } from '../../errors/codes.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { HeaderList, OutgoingRequest } from './outgoing-request.ts';
@@ -27,6 +28,11 @@ export interface UpstreamBounds {
 
 /** Most bytes of the headers of an answer. */
 const MAX_ANSWER_HEADER_BYTES = 32 * 1024;
+
+/** Most pieces in which an answer may come: each costs a call, and pieces of one byte would hold up the whole node. */
+const MAX_PIECES = 65_536;
+/** Most interim answers (100 to 199) before the answer. */
+const MAX_INTERIM = 16;
 
 /** How {@link callUpstream} connects. */
 export interface UpstreamCall {
@@ -71,6 +77,11 @@ export function callUpstream(outgoing: OutgoingRequest, call: UpstreamCall): Pro
       socket.destroy();
       give(failed(undefined, true));
     });
+    let interim = 0;
+    request.on('information', () => {
+      interim += 1;
+      if (interim > MAX_INTERIM) give(failed(undefined, true));
+    });
     request.on('response', (response) => readAnswer(response, bounds.maxAnswerBytes).then(give, give));
     request.end(outgoing.body);
   });
@@ -110,19 +121,18 @@ export const upstreamTls = (authorities: readonly string[]): SecureContext =>
 
 function readAnswer(response: IncomingMessage, maxBytes: number): Promise<UpstreamAnswer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
+    const gathered = new GatheredBytes(maxBytes);
+    let pieces = 0;
     response.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= maxBytes) chunks.push(chunk);
-      else reject(tooLarge(maxBytes));
+      pieces += 1;
+      if (pieces > MAX_PIECES || !gathered.add(chunk)) reject(tooLarge(maxBytes));
     });
     response.once('error', (error) => reject(failed(error, true)));
     response.once('end', () => {
       const headers: (readonly [string, string])[] = [];
       const raw = response.rawHeaders;
       for (let at = 0; at + 1 < raw.length; at += 2) headers.push([raw[at] ?? '', raw[at + 1] ?? '']);
-      resolve({ status: response.statusCode ?? 0, headers, body: new Uint8Array(Buffer.concat(chunks)) });
+      resolve({ status: response.statusCode ?? 0, headers, body: gathered.take() });
     });
   });
 }
@@ -139,7 +149,11 @@ const timedOut = (): ProblemError =>
   problem('SECRET_UPSTREAM_TIMEOUT', 'the upstream did not answer completely in time', 'silence');
 
 const tooLarge = (maxBytes: number): ProblemError =>
-  problem('SECRET_ANSWER_TOO_LARGE', `the answer has more than ${maxBytes} bytes`, 'more');
+  problem(
+    'SECRET_ANSWER_TOO_LARGE',
+    `the answer has more than ${maxBytes} bytes, or ${MAX_PIECES} pieces`,
+    'more',
+  );
 
 const problem = (code: ErrorCode, message: string, observed: string): ProblemError =>
   new ProblemError(code, message, { field: 'upstream', observed });

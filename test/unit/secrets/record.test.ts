@@ -207,6 +207,19 @@ describe('a write', () => {
     ).toBe('SECRET_VERSION_OLD');
   });
 
+  it('lasts as long as what it replaces, or an older copy could outlive the memory of its deletion', () => {
+    const long = at(1, { expiresAtMs: NOW_MS + 9 });
+    judgeReplacement(at(2, { expiresAtMs: NOW_MS + 9 }), long, NOW_MS);
+    const short = { version: 2, expiresAtMs: NOW_MS + 8 };
+    const gone = (change: typeof short) =>
+      signRecord(seedOf(1), { ...tombstoneContent({ version: change.version }), ...change });
+    for (const record of [at(2, short), gone(short)])
+      expect(codeOf(() => judgeReplacement(record, long, NOW_MS))).toBe('SECRET_RECORD_INVALID');
+    // Also after a deletion: what was deleted lasted at most as long as that.
+    const deleted = gone({ version: 1, expiresAtMs: NOW_MS + 9 });
+    expect(codeOf(() => judgeReplacement(at(2, short), deleted, NOW_MS))).toBe('SECRET_RECORD_INVALID');
+  });
+
   it('of a record that has expired is refused', () => {
     expect(codeOf(() => judgeReplacement(at(1, { expiresAtMs: NOW_MS }), undefined, NOW_MS))).toBe(
       'SECRET_EXPIRED',

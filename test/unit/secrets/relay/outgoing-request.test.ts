@@ -204,3 +204,13 @@ describe('a caller who wants another verb or path than the ACL allows', () => {
     expect(sent({ headers: [['X_Custom', 'a']] }).headers).toContainEqual(['X_Custom', 'a']);
   });
 });
+
+describe('a value of dots before a parameter', () => {
+  it.each([
+    ['..', 'xxxREPLACE_MExxx;a/x'],
+    ['.', 'xxxREPLACE_MExxxxxxREPLACE_MExxx;/x'],
+  ])('%s is refused in %s', (value, path) => {
+    const wanted = { verb: 'GET', url: `https://a.test/v1/${path}`, headers: [], body: new Uint8Array(0) };
+    expect(() => outgoingRequest(wanted, placesOf(wanted), new TextEncoder().encode(value))).toThrow('place');
+  });
+});

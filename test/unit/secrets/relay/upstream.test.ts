@@ -253,6 +253,18 @@ describe('the address of an upstream', () => {
     ]);
   });
 
+  it('is one of the first of very many, which do not hold up the node', async () => {
+    const many = Array.from({ length: 2_000 }, (_, at) => `2a01:2:${at.toString(16)}::1`);
+    const fleet = Array.from({ length: 2_000 }, (_, at) => `[2a00:1:${at.toString(16)}::1]:1`);
+    const relay = relayOf(undefined, { resolve: async () => many, fleet: () => fleet });
+    const before = performance.now();
+    expect(await relay.addressesOf({ host: NAME, port: 443 })).toEqual(many.slice(0, 32));
+    // One after another, and each pair made anew, it takes minutes.
+    expect(performance.now() - before).toBeLessThan(2_000);
+    const own = relayOf(undefined, { resolve: async () => many, fleet: () => ['[2A01:2:0:0::1]:9'] });
+    expect(await failure(own.addressesOf({ host: NAME, port: 443 }))).toBe('SECRET_ADDRESS_REFUSED');
+  });
+
   it('may be missing', async () => {
     const none = relayOf(undefined, { resolve: async () => [] });
     expect(await failure(ask(none, `https://${NAME}/`))).toBe('SECRET_UPSTREAM_UNREACHABLE');
@@ -350,6 +362,26 @@ describe('a bad upstream', () => {
     // Of a server that listens on TCP.
     const { port } = server.address() as AddressInfo;
     expect(await failure(ask(relayOf(undefined), `http://${NAME}:${port}/`))).toBe('SECRET_UPSTREAM_FAILED');
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it.each([
+    [
+      'an answer in pieces of one byte',
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      '1\r\na\r\n',
+    ],
+    ['interim answers without end', '', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
+  ])('that sends %s does not hold up the node', async (_what, head, piece) => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.write(head + piece.repeat(70_000)));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const relay = relayOf(undefined, { bounds: { ...bounds, maxAnswerBytes: 1024 * 1024, totalMs: 5_000 } });
+    // Not after the deadline: both end as soon as there are too many.
+    expect(await failure(ask(relay, `http://${NAME}:${port}/`))).not.toBe('SECRET_UPSTREAM_TIMEOUT');
     await new Promise((resolve) => server.close(resolve));
   });
 
