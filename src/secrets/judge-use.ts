@@ -28,6 +28,7 @@ export interface UsageCount {
 /**
  * Decides whether a secret is used for a request. Strangers learn only that they are not among the callers.
  * @param counted what is recorded of earlier requests; `undefined` when nothing is.
+ * @param blockMs the time by which periods of a limit count: a host can set a clock forward, but not the chain.
  * @returns the count that has to be durable before the request is made; `undefined` for a secret without a limit.
  * @throws RefusalError SECRET_NOT_FOUND, SECRET_CALLER_REFUSED, SECRET_EXPIRED, SECRET_ACL_EXPIRED,
  *   SECRET_SCOPE_MISMATCH, SECRET_PLAIN_HTTP_REFUSED, SECRET_VERB_REFUSED, SECRET_PATH_REFUSED, SECRET_PLACE_REFUSED,
@@ -38,6 +39,7 @@ export function judgeUse(
   use: SecretUse,
   nowMs: number,
   counted: UsageCount | undefined,
+  blockMs: number = nowMs,
 ): UsageCount | undefined {
   if (content.kind === 'tombstone') throw refusal('SECRET_NOT_FOUND', 'the secret was deleted');
   const { acl } = content;
@@ -46,7 +48,7 @@ export function judgeUse(
   judgeTime(content.expiresAtMs, acl, nowMs);
   judgeTarget(content, acl, use);
   judgePlaces(acl, use);
-  return acl.limit === undefined ? undefined : countUse(acl.limit, nowMs, counted);
+  return acl.limit === undefined ? undefined : countUse(acl.limit, blockMs, counted);
 }
 
 function judgeTime(expiresAtMs: number, acl: Acl, nowMs: number): void {
@@ -81,16 +83,16 @@ function judgePlaces(acl: Acl, { headers, inBody }: SecretUse): void {
 
 function countUse(
   { count, periodMs }: NonNullable<Acl['limit']>,
-  nowMs: number,
+  blockMs: number,
   counted: UsageCount | undefined,
 ): UsageCount {
-  // A clock that was set back does not begin a new period.
-  const period = Math.max(Math.floor(nowMs / periodMs), counted?.period ?? 0);
+  // An older block than the one of the last count does not begin another period.
+  const period = Math.max(Math.floor(blockMs / periodMs), counted?.period ?? 0);
   const used = counted?.period === period ? counted.used : 0;
   if (used < count) return { period, used: used + 1 };
   throw refusal('SECRET_COUNT_EXHAUSTED', 'the requests of this period are used up', {
     expected: `at most ${count} in ${periodMs} ms`,
-    retryAfterMs: Math.max(0, (period + 1) * periodMs - nowMs),
+    retryAfterMs: Math.max(0, (period + 1) * periodMs - blockMs),
   });
 }
 

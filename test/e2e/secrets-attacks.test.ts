@@ -462,6 +462,20 @@ describe('a caller', LONG, () => {
     expect(await ask(w.bench, node, 'update', longer)).toBe('none');
     expect([await use(), await use()]).toEqual(['none', 'SECRET_COUNT_EXHAUSTED']);
   });
+
+  it('is counted by the time of the chain: a host that sets its clock forward begins no new period', async () => {
+    await using w = await httpWorld();
+    const node = w.bench.holder(w.id);
+    const use = () => ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id));
+    const limited = w.secret({ limit: { count: 1, periodMs: 60_000 } });
+    expect(await ask(w.bench, node, 'deploy', limited)).toBe('none');
+    w.bench.blockMs = w.bench.nowMs;
+    expect(await use()).toBe('none');
+    w.bench.nowMs += 600_000;
+    expect(await use()).toBe('SECRET_COUNT_EXHAUSTED');
+    w.bench.blockMs += 60_000;
+    expect(await use()).toBe('none');
+  });
 });
 
 describe('a request whose digest the disk does not take', LONG, () => {

@@ -68,6 +68,8 @@ export const looseSettings: SecretSettings = {
 export class SecretRingBench implements AsyncDisposable {
   readonly machines = new Map<string, SecretMachine>();
   nowMs = NOW_MS;
+  /** Time of the newest block; as the clocks of the machines show it where it is not set. */
+  blockMs: number | undefined;
   settings: SecretSettings;
   resolve = async (_name: string): Promise<readonly string[]> => ['127.0.0.1'];
   /** What all nodes logged. */
@@ -148,6 +150,7 @@ export class SecretRingBench implements AsyncDisposable {
       resolve: (name) => this.resolve(name),
       random: systemRandom,
       now: () => this.nowMs,
+      blockMs: () => this.blockMs ?? this.nowMs,
       sleep: async (milliseconds) => {
         this.nowMs += milliseconds;
       },

@@ -41,6 +41,7 @@ export function openSecretDesk(
     resolve,
     random,
     // A host that sets its clock back must not bring an expired secret back: the time of the chain is proven.
+    blockMs: () => watch.time().chainMs,
     now: () => Math.max(clock.nowMs(), watch.time().chainMs),
     sleep: (milliseconds) => clock.sleep(milliseconds),
     requireRoom: (id, bytes) => membership.requireRoom(id, bytes),

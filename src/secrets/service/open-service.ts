@@ -46,6 +46,8 @@ export async function openSecretService(parts: {
   readonly resolve: Resolve;
   readonly random: RandomSource;
   readonly now: () => number;
+  /** Time of the newest block, in milliseconds: by it the periods of limits count. */
+  readonly blockMs: () => number;
   /** Resolves after this many milliseconds. */
   readonly sleep: (milliseconds: number) => Promise<void>;
   /** As {@link SecretWriter} asks it. */
@@ -53,7 +55,7 @@ export async function openSecretService(parts: {
   readonly log: Log;
   readonly onAnswer: (route: SecretRoute, code: string) => void;
 }): Promise<OpenSecretService> {
-  const { store, identity, ring, index, settings, fleet, resolve, random, now, sleep } = parts;
+  const { store, identity, ring, index, settings, fleet, resolve, random, now, blockMs, sleep } = parts;
   const { account } = identity;
   const seen = await ReplayMemory.open(await store.namespace('latchkey/secrets-seen'));
   const namespace = await store.namespace('latchkey/secrets-counts');
@@ -62,7 +64,7 @@ export async function openSecretService(parts: {
   const { requireRoom, isSigned } = parts;
   const shared = { account, ring, isSigned, now };
   const writer = new SecretWriter({ ...shared, index, bounds: settings, requireRoom });
-  const user = new SecretUser({ ...shared, counts, relay, random, sleep });
+  const user = new SecretUser({ ...shared, counts, relay, random, sleep, blockMs });
   const rate = new TokenBuckets(settings.rate);
   return {
     service: new SecretService({ ...parts, seen, writer, user, rate }),

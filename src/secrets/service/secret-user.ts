@@ -51,6 +51,7 @@ export class SecretUser {
   readonly #isSigned: SignatureCheck;
   readonly #random: RandomSource;
   readonly #now: () => number;
+  readonly #blockMs: () => number;
   readonly #sleep: (milliseconds: number) => Promise<void>;
   /** Of one secret with a limit, so that two uses at once are two counts. */
   readonly #uses = new KeyedLock<string>();
@@ -63,6 +64,7 @@ export class SecretUser {
     readonly isSigned: SignatureCheck;
     readonly random: RandomSource;
     readonly now: () => number;
+    readonly blockMs: () => number;
     readonly sleep: (milliseconds: number) => Promise<void>;
   }) {
     this.#account = parts.account;
@@ -72,6 +74,7 @@ export class SecretUser {
     this.#isSigned = parts.isSigned;
     this.#random = parts.random;
     this.#now = parts.now;
+    this.#blockMs = parts.blockMs;
     this.#sleep = parts.sleep;
   }
 
@@ -136,7 +139,13 @@ export class SecretUser {
     const periodMs = content.kind === 'secret' ? content.acl.limit?.periodMs : undefined;
     const judged = async (): Promise<UsageCount | undefined> => {
       const counted = periodMs === undefined ? undefined : await this.#counts.get(id, periodMs);
-      return judgeUse(content, { caller, verb: request.verb, ...places }, this.#now(), counted);
+      return judgeUse(
+        content,
+        { caller, verb: request.verb, ...places },
+        this.#now(),
+        counted,
+        this.#blockMs(),
+      );
     };
     // First, and alone: a stranger must not wait for what callers do.
     if ((await judged()) !== undefined) requireNearest(this.#ring(), this.#account, request.id);
@@ -147,7 +156,7 @@ export class SecretUser {
       const count = await judged();
       await this.#claim(caller, request);
       if (count !== undefined && periodMs !== undefined)
-        await this.#counts.put(id, periodMs, count, this.#now());
+        await this.#counts.put(id, periodMs, count, this.#blockMs());
     };
     await (periodMs === undefined ? begin() : this.#uses.run(id, begin));
     return { outgoing, addresses };
