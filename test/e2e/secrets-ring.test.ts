@@ -454,6 +454,20 @@ describe('a message to a node', LONG, () => {
     );
   });
 
+  it('costs its user nothing when somebody else sends it again', async () => {
+    await using bench = await SecretRingBench.start(4, {
+      ...looseSettings,
+      rate: { burst: 2, perSecond: 0.001 },
+    });
+    const init = await caught(bench, first(bench));
+    for (let turn = 0; turn < 4; turn++) await post(bench, first(bench), 'list', init);
+    const replayed = 'SECRET_REQUEST_REPLAYED';
+    expect(bench.codes).toEqual(['ok', replayed, replayed, replayed]);
+    expect(await codeOf(exchangeOf(bench).ask(bench.nodeOf(first(bench)), 'list', new Uint8Array(0)))).toBe(
+      'none',
+    );
+  });
+
   it('is refused by a node that does not hold the secret', async () => {
     await using w = await world(8);
     await clientOf(w.bench).deploy(w.secret());

@@ -32,6 +32,10 @@ export class ReplayMemory {
     return new ReplayMemory(namespace, forgottenMs, maxRemembered);
   }
 
+  isRecorded(digest: Uint8Array): boolean {
+    return this.#namespace.has(toHex(digest));
+  }
+
   /**
    * Records a request.
    * @param timestampMs the time in the request, which its user signed.

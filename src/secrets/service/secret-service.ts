@@ -96,7 +96,9 @@ export class SecretService {
       node: identity.account,
       route,
       nowMs,
-      wasSeen: (digest) => {
+      wasSeen: async (digest) => {
+        // Before the rate: whoever saw a request could otherwise spend its user's tokens with it.
+        if (seen.isRecorded(digest)) return true;
         // After the signature: only a user can spend its own tokens.
         const waitMs = rate.take(toHex(statement.user), nowMs);
         if (waitMs > 0)
