@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { boundingAnswers } from './bounded-answers.ts';
 
 /** Where to listen; port 0 takes a free one. */
 export interface AppAddress {
@@ -18,8 +19,14 @@ export interface ServedApp {
   close(graceMs?: number): Promise<void>;
 }
 
-/** Only the time of sending a request is bounded: an answer may wait for a PUT. */
-const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 } as const;
+/** The times of sending a request and of taking an answer are bounded; an answer may wait for a PUT. */
+const timeouts = {
+  requestTimeout: 30_000,
+  headersTimeout: 10_000,
+  keepAliveTimeout: 65_000,
+  // Of the search for late requests. Node's own, 30 s, would double these times.
+  connectionsCheckingInterval: 2_000,
+} as const;
 
 /**
  * Serves an app on a listener of its own.
@@ -28,7 +35,10 @@ const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTime
 export async function serveApp(app: Hono, { address, port }: AppAddress): Promise<ServedApp> {
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   // The adapter answers its own failures, so this promise does not reject.
-  const server = createServer(timeouts, (request, response) => void listener(request, response));
+  const server = createServer(
+    timeouts,
+    boundingAnswers((request, response) => void listener(request, response)),
+  );
   await new Promise<void>((resolve, reject) => {
     const onError = (cause: Error): void => {
       reject(

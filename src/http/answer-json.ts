@@ -17,10 +17,7 @@ export function answerJson(context: Context<MiddlewareEnv>, value: unknown): Res
  * Answers 200 with JSON that is written already. Behind a socket all answers of the same bytes share their memory, also
  * while nobody reads them; a `Response` would copy them for each.
  */
-export function answerJsonBytes(
-  context: Context<MiddlewareEnv>,
-  bytes: Uint8Array<ArrayBuffer>,
-): Response {
+export function answerJsonBytes(context: Context<MiddlewareEnv>, bytes: Uint8Array<ArrayBuffer>): Response {
   return answer(context, bytes);
 }
 
