@@ -9,7 +9,12 @@ import { boundingAnswers } from './bounded-answers.ts';
 export interface AppAddress {
   readonly address: string;
   readonly port: number;
+  /** Requests that may wait at a time (16384): more connections than these and some are not taken. */
+  readonly maxWaiters?: number;
 }
+
+/** Connections in addition to those that wait. Without a bound strangers take all file descriptors of the process. */
+const MORE_CONNECTIONS = 4_096;
 
 /** A service that listens. */
 export interface ServedApp {
@@ -32,13 +37,17 @@ const timeouts = {
  * Serves an app on a listener of its own.
  * @throws ProblemError DECRYPTIONS_LISTEN_FAILED.
  */
-export async function serveApp(app: Hono, { address, port }: AppAddress): Promise<ServedApp> {
+export async function serveApp(
+  app: Hono,
+  { address, port, maxWaiters = 16_384 }: AppAddress,
+): Promise<ServedApp> {
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   // The adapter answers its own failures, so this promise does not reject.
   const server = createServer(
     timeouts,
     boundingAnswers((request, response) => void listener(request, response)),
   );
+  server.maxConnections = maxWaiters + MORE_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     const onError = (cause: Error): void => {
       reject(

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, Server, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterEach, expect, it } from 'vitest';
+import { Hono } from 'hono';
+import { afterEach, expect, it, vi } from 'vitest';
 import { defaultAnswerBounds } from '../../../src/decryptions/bounded-answers.ts';
 import { DecryptionService } from '../../../src/decryptions/decryption-service.ts';
 import { decryptionsApp } from '../../../src/decryptions/decryptions-app.ts';
@@ -81,6 +82,15 @@ it('a body in pieces of one byte takes about the memory of its bytes', async () 
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   // A list of so many pieces takes 40 MB.
   expect(used() - before).toBeLessThan(8);
+});
+
+it('takes no more connections than may wait, and some', async () => {
+  const listening = vi.spyOn(Server.prototype, 'listen');
+  served = await serveApp(new Hono(), { address: '127.0.0.1', port: 0, maxWaiters: 10 });
+  // What listens is a server; the spy does not know its own `this`.
+  const [server] = listening.mock.contexts as Server[];
+  listening.mockRestore();
+  expect(server?.maxConnections).toBe(4_106);
 });
 
 it.each([
