@@ -1,9 +1,9 @@
 import { Writable } from 'node:stream';
 import { systemRandom } from '../src/crypto/random.ts';
+import { AddressRates } from '../src/http/address-rates.ts';
 import { keyRoutes } from '../src/http/key-routes.ts';
 import { appWithMiddleware } from '../src/http/middleware.ts';
 import type { KeyServer } from '../src/keyserver/key-server.ts';
-import { TokenBuckets } from '../src/keyserver/token-buckets.ts';
 import { jsonLog } from '../src/observe/log.ts';
 import { Metrics } from '../src/observe/metrics.ts';
 import { unlimited } from './release-world.ts';
@@ -22,7 +22,7 @@ export function benchApp(keyServer: KeyServer) {
     now: () => performance.now(),
     maxBodyBytes: 64 * 1024,
     deadlineMs: 20_000,
-    rate: new TokenBuckets(unlimited),
+    rate: new AddressRates(unlimited),
     peerAddress: () => '127.0.0.1',
   });
   keyRoutes(app, () => keyServer);

@@ -1,30 +1,42 @@
-import { concatBytes } from '../bytes/concat.ts';
+import { GatheredBytes } from '../bytes/gathered-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /**
  * Reads a request body of at most `maxBytes`, which is also the most that is kept in memory.
- * @throws EvidenceError BODY_TOO_LARGE.
+ * @throws EvidenceError BODY_TOO_LARGE, BODY_INCOMPLETE.
  */
 export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) > maxBytes) throw tooLarge(maxBytes);
-  // The HTTP server holds a body to its declared length, so it needs no counting.
-  if (declared !== null) return new Uint8Array(await request.arrayBuffer());
-  const parts: Uint8Array[] = [];
-  let total = 0;
-  if (request.body === null) return new Uint8Array(0);
-  const reader = request.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return concatBytes(...parts);
-    total += value.length;
-    if (total > maxBytes) {
-      await reader.cancel();
-      throw tooLarge(maxBytes);
-    }
-    parts.push(value);
+  try {
+    // The HTTP server holds a body to its declared length, so it needs no counting.
+    if (declared !== null) return new Uint8Array(await request.arrayBuffer());
+    return (await readCounted(request, maxBytes)) ?? refuse(maxBytes);
+  } catch (cause) {
+    if (cause instanceof EvidenceError) throw cause;
+    // The client is gone and gets no answer; its hang-up is no failure of this service.
+    throw new EvidenceError('BODY_INCOMPLETE', 'the connection ended before the body was complete', {
+      cause,
+    });
   }
 }
+
+/** @returns `undefined` once the body is longer than allowed. */
+async function readCounted(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
+  if (request.body === null) return new Uint8Array(0);
+  const gathered = new GatheredBytes(maxBytes);
+  const reader = request.body.getReader();
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    if (gathered.add(read.value)) continue;
+    await reader.cancel();
+    return undefined;
+  }
+  return gathered.take();
+}
+
+const refuse = (maxBytes: number): never => {
+  throw tooLarge(maxBytes);
+};
 
 const tooLarge = (maxBytes: number): EvidenceError =>
   new EvidenceError('BODY_TOO_LARGE', `the body is larger than ${maxBytes} bytes`, { field: 'body' });

@@ -3,12 +3,18 @@ import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { boundingAnswers } from './bounded-answers.ts';
 
 /** Where to listen; port 0 takes a free one. */
 export interface AppAddress {
   readonly address: string;
   readonly port: number;
+  /** Requests that may wait at a time (16384): more connections than these and some are not taken. */
+  readonly maxWaiters?: number;
 }
+
+/** Connections in addition to those that wait. Without a bound strangers take all file descriptors of the process. */
+const MORE_CONNECTIONS = 4_096;
 
 /** A service that listens. */
 export interface ServedApp {
@@ -18,17 +24,30 @@ export interface ServedApp {
   close(graceMs?: number): Promise<void>;
 }
 
-/** Only the time of sending a request is bounded: an answer may wait for a PUT. */
-const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 } as const;
+/** The times of sending a request and of taking an answer are bounded; an answer may wait for a PUT. */
+const timeouts = {
+  requestTimeout: 30_000,
+  headersTimeout: 10_000,
+  keepAliveTimeout: 65_000,
+  // Of the search for late requests. Node's own, 30 s, would double these times.
+  connectionsCheckingInterval: 2_000,
+} as const;
 
 /**
  * Serves an app on a listener of its own.
  * @throws ProblemError DECRYPTIONS_LISTEN_FAILED.
  */
-export async function serveApp(app: Hono, { address, port }: AppAddress): Promise<ServedApp> {
+export async function serveApp(
+  app: Hono,
+  { address, port, maxWaiters = 16_384 }: AppAddress,
+): Promise<ServedApp> {
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   // The adapter answers its own failures, so this promise does not reject.
-  const server = createServer(timeouts, (request, response) => void listener(request, response));
+  const server = createServer(
+    timeouts,
+    boundingAnswers((request, response) => void listener(request, response)),
+  );
+  server.maxConnections = maxWaiters + MORE_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     const onError = (cause: Error): void => {
       reject(

@@ -1,6 +1,7 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
+import { type AnswerBounds, boundingAnswers, defaultAnswerBounds } from '../decryptions/bounded-answers.ts';
 import { isListening } from '../disk/socket-lock.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { type ConnectionBounds, limitConnections } from './connection-shares.ts';
@@ -22,7 +23,7 @@ export interface Listener {
 }
 
 /** Limits on the resources that unauthenticated clients may use on a listener. */
-export interface ListenerBounds extends ConnectionBounds {
+export interface ListenerBounds extends ConnectionBounds, AnswerBounds {
   /** A whole request must arrive within this time. */
   readonly requestTimeoutMs: number;
   /** Interval of the search for late requests. */
@@ -36,6 +37,7 @@ export const defaultListenerBounds: ListenerBounds = {
   maxConnections: 4_096,
   maxConnectionsPerNetwork: 128,
   maxConnectionsPerSite: 512,
+  ...defaultAnswerBounds,
 };
 
 /**
@@ -61,7 +63,7 @@ export async function listen(
       keepAliveTimeout: 30_000,
       maxHeaderSize: 16 * 1024,
     },
-    refusingEarly(handle, refuseEarly),
+    boundingAnswers(refusingEarly(handle, refuseEarly), bounds),
   );
   limitConnections(server, bounds);
   await bind(server, address);

@@ -5,12 +5,11 @@ import { toHex } from '../bytes/hex.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { problemOf } from '../errors/problem.ts';
-import type { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { AddressRates } from './address-rates.ts';
 import { answerProblem } from './answer-problem.ts';
 import { limitBody } from './limit-body.ts';
-import { networkOf } from './network-of.ts';
 import { headerOf, outgoingOf } from './node-bindings.ts';
 
 /** Options of the middleware. */
@@ -24,7 +23,7 @@ export interface MiddlewareOptions {
   /** A request that takes longer is answered 504. */
   readonly deadlineMs: number;
   /** One token per request, by peer address; absent on listeners that only this machine reaches. */
-  readonly rate?: TokenBuckets;
+  readonly rate?: AddressRates;
   /** Address of the peer; `undefined` on a Unix socket. */
   readonly peerAddress: (context: Parameters<MiddlewareHandler>[0]) => string | undefined;
 }
@@ -134,7 +133,7 @@ function limitRate({ rate, peerAddress, now }: MiddlewareOptions): MiddlewareHan
   return async function rateLimited(context, next) {
     const address = peerAddress(context);
     context.set('peerAddress', address);
-    const waitMs = rate?.take(networkOf(address ?? 'local'), now()) ?? 0;
+    const waitMs = rate?.take(address ?? 'local', now()) ?? 0;
     if (waitMs > 0) {
       throw new RefusalError('RATE_LIMITED', 'too many requests from this address', { retryAfterMs: waitMs });
     }

@@ -4,6 +4,7 @@ import { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { type newsAnswer, parseWire } from '../protocol/decode.ts';
 import { NEWS_NONCE_BYTES, type ServerNews } from '../protocol/not-enrolled.ts';
+import { answerJsonBytes } from './answer-json.ts';
 import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 import { serverDrainingBody, serverRestartedBody } from './node-bodies.ts';
 import { openApiDocument } from './openapi.ts';
@@ -43,13 +44,11 @@ export function nodeRoutes(
   shown: { readonly entropy: boolean } = { entropy: false },
 ): void {
   app.get('/info', ({ json }) => json(face.info()));
-  app.get('/fleet', ({ body, req }) =>
-    body(fleetBytes(face.fleet(req.query('known'))), 200, { 'content-type': 'application/json' }),
-  );
+  app.get('/fleet', (c) => answerJsonBytes(c, sharedBytes(face.fleet(c.req.query('known')))));
   app.get('/accepts', ({ json, req }) =>
     json(face.accepts({ trustHash: req.query('trustHash'), measurement: req.query('measurement') })),
   );
-  app.get('/openapi.json', ({ json }) => json(openApiDocument(shown)));
+  app.get('/openapi.json', (c) => answerJsonBytes(c, sharedBytes(openApiDocument(shown))));
   app.get('/healthz', ({ json }) => json({ ok: true }));
   app.get('/readyz', ({ json }) => {
     const { ready, report } = face.readiness();
@@ -74,13 +73,13 @@ export function nodeRoutes(
 }
 
 /** Written once for each answer: slow readers of 11 MB then share the memory, instead of filling it. */
-function fleetBytes(answer: object): Uint8Array<ArrayBuffer> {
-  const bytes = fleetAnswers.get(answer) ?? new TextEncoder().encode(JSON.stringify(answer));
-  fleetAnswers.set(answer, bytes);
+function sharedBytes(answer: object): Uint8Array<ArrayBuffer> {
+  const bytes = writtenAnswers.get(answer) ?? new TextEncoder().encode(JSON.stringify(answer));
+  writtenAnswers.set(answer, bytes);
   return bytes;
 }
 
-const fleetAnswers = new WeakMap<object, Uint8Array<ArrayBuffer>>();
+const writtenAnswers = new WeakMap<object, Uint8Array<ArrayBuffer>>();
 
 function answerTo(
   face: NodeFace,

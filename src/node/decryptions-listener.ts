@@ -59,7 +59,11 @@ export class DecryptionsListener {
       const app = listener.#app;
       return app === undefined ? problemResponse(around.locked()) : app.fetch(context.req.raw, context.env);
     });
-    listener.#listening = await serveApp(outer, { address: section.host, port: section.port });
+    listener.#listening = await serveApp(outer, {
+      address: section.host,
+      port: section.port,
+      maxWaiters: section.maxWaiters,
+    });
     if (listener.#authorization.kind === 'open')
       around.log('warn', 'decryptions.open-writes', {
         message: 'everybody who reaches this listener may write (decryptions.writeAuthorization)',

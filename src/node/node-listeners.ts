@@ -8,6 +8,7 @@ import { defaultAgentSocket } from '../config/agent-socket.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { AddressRates } from '../http/address-rates.ts';
 import { entropyRoutes } from '../http/entropy-routes.ts';
 import { keyRoutes, refuseWhenBusy } from '../http/key-routes.ts';
 import { defaultListenerBounds, type Listener, listen } from '../http/listener.ts';
@@ -17,7 +18,6 @@ import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
 import { pageApp } from '../http/page-app.ts';
 import { ringRoutes } from '../http/ring-routes.ts';
 import { MAX_SECRET_BODY_BYTES, secretRoutes } from '../http/secret-routes.ts';
-import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { SecretService } from '../secrets/service/secret-service.ts';
 import type { Store } from '../store/api/store-api.ts';
 import { agentApp } from './agent.ts';
@@ -109,7 +109,7 @@ export class NodeListeners {
     const app = appWithMiddleware({
       ...common,
       maxBodyBytes: (path) => maxBodyBytesOf(path, shown.ring),
-      rate: new TokenBuckets(limits.perAddress),
+      rate: new AddressRates(limits.perAddress),
       peerAddress: (context) => getConnInfo(context).remote.address,
     });
     keyRoutes(app, shown.keyServer);

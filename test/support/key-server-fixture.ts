@@ -12,6 +12,7 @@ import type { CollateralSource } from '../../src/collateral/collateral-source.ts
 import type { RandomSource } from '../../src/crypto/random.ts';
 import { x25519KeyPairFromSecret } from '../../src/crypto/x25519.ts';
 import { EntropyServer } from '../../src/entropy/entropy-server.ts';
+import { AddressRates } from '../../src/http/address-rates.ts';
 import { entropyRoutes } from '../../src/http/entropy-routes.ts';
 import { keyRoutes } from '../../src/http/key-routes.ts';
 import { appWithMiddleware } from '../../src/http/middleware.ts';
@@ -258,7 +259,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     now,
     maxBodyBytes: 64 * 1024,
     deadlineMs: options.deadlineMs ?? 20_000,
-    rate: new TokenBuckets(options.addressRate ?? unlimited),
+    rate: new AddressRates(options.addressRate ?? unlimited),
     peerAddress: ({ req }) => req.header('x-test-peer') ?? '192.0.2.1',
   });
   keyRoutes(app, () => keyServer);
