@@ -202,6 +202,8 @@ export class AuditLog {
       await this.#parts.store.batch(operations);
     } catch (error) {
       const present = await readEnds(this.#parts.store, this.#base).catch(() => undefined);
+      // They may be there all the same, so the next write has to look where the log ends.
+      if (present === undefined) this.#isRead = false;
       if (present === undefined || !sameHead(present.head, head)) throw error;
     }
   }

@@ -37,7 +37,7 @@ export class FleetKeeper {
   /** Whether this process made the store, by a manifest that is young enough. */
   #isNew = false;
   /** When the store was opened. */
-  #openedMs = 0;
+  #opened: FleetTime = { nowMs: 0, chainMs: 0 };
   /** What this node relied on to open its store: it goes on asking the servers that this accepts. */
   #reliedOn: FleetState | undefined;
 
@@ -93,8 +93,13 @@ export class FleetKeeper {
     if (this.#state.newest !== manifest) return;
     if (this.#reliedOn !== undefined) this.#reliedOn = stillListed(this.#reliedOn, manifest);
     // The first manifest of a new node may come after its birth: people have to learn its platform first.
-    else if (this.#isNew && sightMs(time) <= this.#openedMs + NEW_FOR_MS)
-      this.#reliedOn = reliedOnAt(this.#state, time);
+    else if (this.#isNew && this.#isFirstDay(time)) this.#reliedOn = reliedOnAt(this.#state, time);
+  }
+
+  /** By both clocks: the host sets the own one, at the birth too, and may keep the blocks of the chain away. */
+  #isFirstDay(time: FleetTime): boolean {
+    const { chainMs } = this.#opened;
+    return time.chainMs <= chainMs + NEW_FOR_MS && sightMs(time) <= sightMs(this.#opened) + NEW_FOR_MS;
   }
 
   /** A host may have shown a copy without the signatures that nodes under another section need. */
@@ -131,7 +136,7 @@ export class FleetKeeper {
     const shown = this.files();
     this.#reliedOn = reliedOnAt(before, time);
     this.#isOpen = true;
-    this.#openedMs = sightMs(time);
+    this.#opened = time;
     this.#isNew = isNew && (newest === undefined || isYoung(newest, time.chainMs));
     this.#state = settled(remembered, time, 'own-sight');
     const wasBehind = isBehind(before, this.#state);

@@ -103,18 +103,33 @@ export class AuditWitness {
 
   /** Reads what the store remembers, and keeps it up to date. Resolves when the signal aborts. */
   async run(store: Store, signal: AbortSignal): Promise<void> {
-    await this.#load(store);
+    let isLoaded = false;
     // What was heard before the store was open is kept at once.
     for (;;) {
-      await this.#save(store).catch((error: unknown) => {
-        this.#log('warn', 'audit.heads-not-kept', { error: String(error) });
-      });
+      // A host may fail one read of its disk: what it wants to have forgotten is not written over.
+      isLoaded ||= await this.#load(store);
+      if (isLoaded) {
+        await this.#save(store).catch((error: unknown) => {
+          this.#log('warn', 'audit.heads-not-kept', { error: String(error) });
+        });
+      }
       if (signal.aborted) return;
       await this.#clock.sleep(SAVE_EVERY_MS, signal);
     }
   }
 
-  async #load(store: Store): Promise<void> {
+  /** @returns whether all could be read. */
+  async #load(store: Store): Promise<boolean> {
+    try {
+      await this.#loadAll(store);
+      return true;
+    } catch (error) {
+      this.#log('warn', 'audit.heads-not-read', { error: String(error) });
+      return false;
+    }
+  }
+
+  async #loadAll(store: Store): Promise<void> {
     if (!store.hasNamespace(NAMESPACE)) return;
     const namespace = await store.namespace(NAMESPACE);
     for await (const [name, value] of namespace.entries()) {

@@ -7,7 +7,7 @@ import { deriveKey } from '../crypto/hkdf.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import type { FleetRules } from '../fleet/fleet-body.ts';
 import type { Log } from '../observe/log.ts';
-import type { Clock } from '../time/clock.ts';
+import { type Clock, monotonicMsOf } from '../time/clock.ts';
 
 const NAMESPACE = 'latchkey/fleet';
 const NAME = 'rekey';
@@ -57,7 +57,8 @@ export interface RekeyReport {
 export class FleetRekey {
   readonly #parts: FleetRekeyParts;
   #report: RekeyReport | undefined;
-  #notBeforeMs = 0;
+  /** By the clock that cannot be set: the host could set the other one ahead at an attempt that fails, and back. */
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: FleetRekeyParts) {
     this.#parts = parts;
@@ -93,19 +94,18 @@ export class FleetRekey {
     if (isDone || !this.#isDue(wanted.id, node, sinceMs)) return;
     const { rotation, clock, log } = this.#parts;
     // The next look shows whether it was changed.
-    this.#notBeforeMs = clock.nowMs() + RETRY_MS;
+    this.#notBeforeMs = monotonicMsOf(clock) + RETRY_MS;
     log('warn', 'fleet.rekey', { ...wanted });
     rotation.start();
   }
 
   #isDue(id: string, { identity }: OpenNode, sinceMs: number): boolean {
     const { clock, rotation, isBacked } = this.#parts;
-    const nowMs = clock.nowMs();
     if (!isBacked() || rotation.standing().state === 'running') return false;
-    const elapsedMs = nowMs - sinceMs;
+    const elapsedMs = clock.nowMs() - sinceMs;
     // A clock that was set back must not hold the change off.
     const isEarly = elapsedMs >= 0 && elapsedMs < spreadOf(identity.account, id);
-    return !isEarly && nowMs >= this.#notBeforeMs;
+    return !isEarly && monotonicMsOf(clock) >= this.#notBeforeMs;
   }
 
   /** The record of this request, which is made when the request is first seen. */

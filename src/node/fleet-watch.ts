@@ -70,6 +70,8 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   readonly #answers = new WeakMap<FleetState, ReturnType<typeof writeManifestList>>();
   #reported: { readonly of: readonly unknown[]; readonly value: FleetReport } | undefined;
   #namespace: Namespace | undefined;
+  /** Whether the store did not take the last record; it is tried again at every interval. */
+  #isUnsaved = false;
   /** While it is not aborted, a newer header that a server shows makes this node ask for its manifest. */
   #asksUntil: AbortSignal | undefined;
   #warnAgainMs = 0;
@@ -259,6 +261,7 @@ export class FleetWatch implements FleetFacts, FleetDesk {
     this.#warnOfEnds();
     const shown = texts.flatMap(({ source, text }) => this.#read(source, text));
     if (this.#takeAll(shown)) await this.#changed();
+    else if (this.#isUnsaved) await this.#save();
   }
 
   async #changed(): Promise<void> {
@@ -336,8 +339,10 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   async #save(): Promise<void> {
     try {
       await this.#namespace?.put(STATE, this.#keeper.record());
+      this.#isUnsaved = false;
     } catch (error) {
-      // A fenced or failed store takes nothing; the manifests come again from their sources.
+      // A source may withhold them after a restart.
+      this.#isUnsaved = true;
       this.#parts.log('warn', 'fleet.not-recorded', { error: String(error) });
     }
   }

@@ -209,6 +209,7 @@ describe('a node whose sources show an older manifest than its store remembers',
   async function behind(
     seed: number,
     second: (operators: FleetOperators, net: SimulatedNetwork) => Manifest,
+    beforeStart: (node: SimulatedNode, net: SimulatedNetwork) => void = () => undefined,
   ) {
     const trust = sectionUnder(authority, { servers: 'endorsed' });
     const sinceMs = Date.UTC(2026, 0, 1);
@@ -222,7 +223,9 @@ describe('a node whose sources show an older manifest than its store remembers',
     operators.publish([second(operators, net)]);
     await delay(net);
     net.world.hidesManifests = () => before;
-    await restart(net, node);
+    await net.world.clock.until(node.kill());
+    beforeStart(node, net);
+    node.start();
     await net.settle(60_000);
     return fleet;
   }
@@ -235,6 +238,27 @@ describe('a node whose sources show an older manifest than its store remembers',
     expect([happened(node, 'fleet.was-behind'), happened(node, 'node.begins-again')]).toEqual([1, 1]);
     expect(node.open).toBeDefined();
     expect(node.fleet?.asking().endorsed).toHaveLength(6);
+    await net.close();
+  });
+
+  it('waits until its memory can be read, where the host fails the reads of its disk', LONG, async () => {
+    // From the moment at which the store is open.
+    let failing = 0;
+    const { net, node } = await behind(
+      4154,
+      (operators, made) => operators.sign({}, { endorsed: listOf(made, sinceMs, PLATFORMS.slice(0, 6)) }),
+      (booting, { world }) => {
+        booting.disk.inject(({ kind }) => {
+          const nowMs = world.clock.nowMs();
+          if (booting.state.name === 'unclaimed' && failing === 0) failing = nowMs + 20_000;
+          return kind === 'read' && nowMs < failing ? { code: 'EIO' } : undefined;
+        });
+      },
+    );
+    expect(happened(node, 'rules.not-read')).toBeGreaterThan(0);
+    expect(node.open).toBeDefined();
+    expect(happened(node, 'fleet.was-behind')).toBe(1);
+    expect(node.fleet?.granting().endorsed).toHaveLength(6);
     await net.close();
   });
 

@@ -208,6 +208,10 @@ export class MemoryStore implements Store {
         await read?.();
         return at(name);
       },
+      async *entries(range?: NameRange) {
+        await read?.();
+        yield* reads.entries(range);
+      },
       put: (name, value) => this.write([put(name, value)], () => undefined),
       replace: (name, value) => this.write([put(name, value)], () => at(name)),
       putIfAbsent: (name, value) => this.write([put(name, value)], () => !records().has(name)),

@@ -10,6 +10,7 @@ import { attemptOpening } from './attempt-opening.ts';
 import { isOlderDisk, isRefusal, messageOf, mustClose } from './boot-errors.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
 import { CustodyDesk } from './custody-desk.ts';
+import { openRules } from './remembered-rules.ts';
 import { type NodeBackup, type RestoredNode, restoreNode } from './restore-node.ts';
 import { RotationFailed, rotateNode } from './rotate-store-key.ts';
 
@@ -99,7 +100,7 @@ export class Guardian {
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
       try {
         const opened = await attemptOpening(this.#stage);
-        if (opened !== undefined && (await this.#mustBeginAgain(opened))) continue;
+        if (opened !== undefined && (await this.#mustBeginAgain(opened, attempts))) continue;
         if (opened !== undefined) this.#node = await this.#takeHold(opened, attempts);
       } catch (error) {
         if (isRefusal(error)) this.custody.dropUsed();
@@ -120,12 +121,9 @@ export class Guardian {
    * it were judged: they may have shown an old head, or have no right to any word. Once in a process: the host could
    * change the disk each time. It stays open, under the newer rules, where these could not open it again.
    */
-  async #mustBeginAgain(node: OpenNode): Promise<boolean> {
+  async #mustBeginAgain(node: OpenNode, attempts: number): Promise<boolean> {
     const { memory, tools } = this.#parts;
-    const isBehind = await memory?.open(node.store, node.store.isReleased).catch((error: unknown) => {
-      this.#parts.log('error', 'rules.not-read', { error: messageOf(error) });
-      return false;
-    });
+    const isBehind = await openRules(this.#stage, node, attempts);
     if (!isBehind || this.#hasBegunAgain || node.byCustodians) return false;
     tools.vetter.forget();
     if (!(await new Healer(this.#parts, node).mayClose(this.#stop.signal))) return false;

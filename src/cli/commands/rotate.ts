@@ -61,19 +61,28 @@ async function ask(
 /** @throws ProblemError with the code of the rotation that failed. */
 async function untilDone(config: Config): Promise<number> {
   for (;;) {
-    const { state, generation, code, detail } = await ask(config, '/rotation');
-    if (state === 'done') return Number(generation);
-    if (state !== 'running') {
-      throw new ProblemError(
-        isErrorCode(code) ? code : 'INTERNAL',
-        `the store key was not changed: ${detail}`,
-        {
-          hint: '`latchkey status --explain` says how the node is',
-        },
-      );
-    }
+    const standing = await ask(config, '/rotation');
+    if (standing['state'] === 'done') return Number(standing['generation']);
+    if (standing['state'] !== 'running') throw rotationFailure(standing);
     await systemClock.sleep(POLL_MS);
   }
+}
+
+/**
+ * What became of a change that did not end well. The node says itself where the former key is in force for certain: after a
+ * failure of its disk, or a restart, either key may be.
+ * @param standing answer of `GET /rotation`, neither done nor running.
+ */
+export function rotationFailure({ state, code, detail }: Readonly<Record<string, unknown>>): ProblemError {
+  const hint =
+    '`latchkey status --explain` says how the node is; until it is backed again, do not rely on a backup of before';
+  if (state !== 'failed')
+    return new ProblemError('INTERNAL', 'the node was restarted while it changed its store key', { hint });
+  return new ProblemError(
+    isErrorCode(code) ? code : 'INTERNAL',
+    `the change of the store key failed: ${String(detail)}`,
+    { hint },
+  );
 }
 
 /** The slots were confirmed before the key changed; this waits until the node has checked them again. */

@@ -130,6 +130,28 @@ describe('audit log', () => {
     expect(await sequencesOf(log)).toEqual([1, 2]);
   });
 
+  it('goes on when the answer to a write gets lost, and the store cannot be read at that moment', async () => {
+    let isBroken = false;
+    const fail = (code: 'WRITE_UNCERTAIN' | 'STORE_READ_FAILED'): void => {
+      if (isBroken) throw new ProblemError(code, 'broken');
+    };
+    const store = new MemoryStore({
+      afterWrite: () => fail('WRITE_UNCERTAIN'),
+      beforeRead: () => fail('STORE_READ_FAILED'),
+    });
+    const log = await logOn(store);
+    await log.append('node.started', {});
+    isBroken = true;
+    await expect(log.append('key.released', {})).rejects.toThrow(
+      expect.objectContaining({ code: 'WRITE_UNCERTAIN' }),
+    );
+    isBroken = false;
+    await log.append('key.released', {});
+    expect(log.behind).toBe(0);
+    // The one whose answer was lost is there twice: the log may name more than has left, never less.
+    expect(await sequencesOf(log)).toEqual([1, 2, 3, 4]);
+  });
+
   it('removes the oldest entries, and what remains still follows them', async () => {
     const store = new MemoryStore();
     const log = await logOn(store, 100);

@@ -126,6 +126,22 @@ describe('a node', () => {
     expect(born(late).asking(at(late)).trustHashes).toEqual(section);
   });
 
+  it('is new for one day, also where the host set its clock ahead at its birth, or stops it', () => {
+    const now = START_MS + 2 * DELAY_MS;
+    const late = now + DELAY_MS + 1;
+    // Thieves of keys write what date they want.
+    const shown = world.issue({ trustHashes: [{ hash: hashOf('section'), since }] }, { issuedAtMs: now });
+    const permitted = (atBirth: FleetTime, atFirst: FleetTime): readonly string[] => {
+      const node = keeper();
+      node.open(undefined, atBirth, true);
+      node.take(fileOf(shown), atFirst);
+      return node.enrolling(atFirst).trustHashes;
+    };
+    expect(permitted({ nowMs: now + 9_999 * DELAY_MS, chainMs: now }, at(late))).toEqual([]);
+    expect(permitted(at(now), { nowMs: late, chainMs: now + 1 })).toEqual([]);
+    expect(permitted(at(now + 2), at(late))).toEqual(section);
+  });
+
   it('with an open store takes a new permission only after the delay, whatever date stands in it', () => {
     const node = keeper();
     node.open(undefined, at(START_MS));

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type AuditHead, encodeHead } from '../../../src/audit/audit-chain.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { AuditWitness } from '../../../src/node/audit-witness.ts';
 import {
   decodeSeen,
@@ -160,6 +161,37 @@ describe('what a node keeps of the audit logs of its servers', () => {
     const reading = second.witness.run(store, again.signal);
     while (second.wakes.length === 0) await turn();
     expect(second.events).toEqual(['audit.head-changed']);
+    expect(second.witness.heads()[0]?.hash).toBe(`0x${'07'.repeat(32)}`);
+    again.abort();
+    await reading;
+  });
+
+  it('reads again what the store remembers, where the host fails a read of its disk', async () => {
+    let isBroken = false;
+    const store = new MemoryStore({
+      beforeRead: () => {
+        if (isBroken) throw new ProblemError('STORE_READ_FAILED', 'broken');
+      },
+    });
+    const first = scene();
+    const stop = new AbortController();
+    first.witness.hear(server(1), saying(head(3, 7)));
+    const running = first.witness.run(store, stop.signal);
+    while (first.wakes.length === 0) await turn();
+    stop.abort();
+    await running;
+
+    isBroken = true;
+    const second = scene();
+    second.witness.hear(server(1), saying(head(3, 8)));
+    const again = new AbortController();
+    const reading = second.witness.run(store, again.signal);
+    while (second.wakes.length === 0) await turn();
+    expect(second.events).toEqual(['audit.heads-not-read']);
+    isBroken = false;
+    second.wakes.shift()?.();
+    while (second.wakes.length === 0) await turn();
+    expect(second.events).toEqual(['audit.heads-not-read', 'audit.head-changed']);
     expect(second.witness.heads()[0]?.hash).toBe(`0x${'07'.repeat(32)}`);
     again.abort();
     await reading;

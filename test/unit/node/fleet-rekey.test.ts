@@ -4,6 +4,7 @@ import type { OpenNode } from '../../../src/boot/node/open-node.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { FleetRekey } from '../../../src/node/fleet-rekey.ts';
+import type { Clock } from '../../../src/time/clock.ts';
 import { ManualClock } from '../../support/collateral-world.ts';
 import { fixed, HOUR_MS, START_MS } from '../../support/fleet-world.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
@@ -33,13 +34,13 @@ const node = (account: string) =>
     // A rekey uses nothing else of an open node.
   }) as unknown as OpenNode;
 
-const rekeyOf = (account = 'account') =>
+const rekeyOf = (account = 'account', by: Clock = clock) =>
   new FleetRekey({
     wanted: () => wanted,
     node: () => node(account),
     isBacked: () => isBacked,
     rotation: { start: () => void started++, standing: () => ({ state: standing }) },
-    clock,
+    clock: by,
     log: () => undefined,
   });
 
@@ -63,6 +64,23 @@ it('is not held off by a clock that was set back', async () => {
   clock = new ManualClock(START_MS - 1_000 * HOUR_MS);
   await rekeyOf().look();
   expect(started).toBe(1);
+});
+
+it('is not held off where the host set the clock ahead at an attempt that failed', async () => {
+  await rekeyOf().look();
+  let offMs = 1_000 * HOUR_MS;
+  const real = clock;
+  const rekey = rekeyOf('account', {
+    nowMs: () => real.nowMs() + offMs,
+    monotonicMs: () => real.nowMs(),
+    sleep: (ms) => real.sleep(ms),
+  });
+  await rekey.look();
+  standing = 'failed';
+  offMs = 0;
+  await real.advance(2 * HOUR_MS);
+  await rekey.look();
+  expect(started).toBe(2);
 });
 
 it('starts no change while one runs or the node is not backed, and tries again a quarter of an hour after a failure', async () => {

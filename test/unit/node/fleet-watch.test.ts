@@ -347,6 +347,17 @@ describe('a store', () => {
     await watch.refresh(stopped);
     expect(events).toContain('fleet.not-recorded');
     expect(watch.extensions().size).toBe(1);
+
+    // A disk that was full for a moment: else a restart would believe an older manifest.
+    const { writes } = store;
+    fails = false;
+    await watch.refresh(stopped);
+    expect(store.writes).toBe(writes + 1);
+    const restarted = watchOf(new Texts(), clock).watch;
+    await restarted.open(store);
+    expect(restarted.extensions().get('fleet')).toEqual(first.header.signed);
+    await watch.refresh(stopped);
+    expect(store.writes).toBe(writes + 1);
   });
 });
 
