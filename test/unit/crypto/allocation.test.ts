@@ -72,6 +72,21 @@ async function run(
   return stdout.trimEnd().split('\n');
 }
 
+interface Measured {
+  readonly bytes: { readonly zeros: number; readonly ones: number; readonly random: number };
+  readonly differing: number;
+}
+type Measurement = Readonly<Record<string, Measured | undefined>>;
+
+async function measure(flags: readonly string[]): Promise<Measurement> {
+  const lines = await run([...heapFlags, ...flags], 'allocation');
+  // Printed by our own script; the subjects are checked.
+  return JSON.parse(lines.at(-1) ?? '') as Measurement;
+}
+
+const differs = (measured: Measurement, subject: string, flags: readonly string[]): boolean =>
+  (measured[subject]?.differing ?? Number.POSITIVE_INFINITY) > mostDiffering(subject, flags);
+
 describe('the memory that a call allocates does not depend on the secret', () => {
   it.each([
     ['the interpreter alone', ['--no-opt', '--no-sparkplug']],
@@ -79,24 +94,26 @@ describe('the memory that a call allocates does not depend on the secret', () =>
     ['the baseline compiler alone', ['--always-sparkplug', '--no-opt']],
     ['the default flags', []],
   ])('with %s', { timeout }, async (_, flags) => {
-    const lines = await run([...heapFlags, ...flags], 'allocation');
-    interface Measured {
-      readonly bytes: { readonly zeros: number; readonly ones: number; readonly random: number };
-      readonly differing: number;
-    }
-    // Printed by our own script; the subjects are checked below.
-    const measured = JSON.parse(lines.at(-1) ?? '') as Readonly<Record<string, Measured | undefined>>;
+    const measured = await measure(flags);
     for (const subject of subjects) {
-      const { bytes: { zeros = -1, ones, random } = {}, differing } = measured[subject] ?? {};
+      const { bytes: { zeros = -1, ones, random } = {} } = measured[subject] ?? {};
       expect(zeros, subject).toBeGreaterThan(0);
       expect({ zeros, ones, random }, subject).toEqual({ zeros, ones: zeros, random: zeros });
-      expect(differing, subject).toBeLessThanOrEqual(mostDiffering(subject, flags));
     }
+    const suspected = subjects.filter((subject) => differs(measured, subject, flags));
+    // What the engine does between two readings on a busy machine does not come again in either of two more measurements.
+    const again = suspected.length === 0 ? [] : [await measure(flags), await measure(flags)];
+    for (const subject of suspected)
+      expect(
+        again.some((one) => differs(one, subject, flags)),
+        subject,
+      ).toBe(false);
     // The same bytes in words of 32 bits: the measurement finds them, also when they are there at times only.
     const { control, controlAtTimes } = measured;
     expect(control?.bytes.ones).toBeGreaterThan(control?.bytes.zeros ?? Infinity);
     expect(control?.bytes.random).toBeGreaterThan(control?.bytes.zeros ?? Infinity);
     expect(controlAtTimes?.differing).toBeGreaterThanOrEqual(LEAST_OF_CONTROL);
+    expect(differs(measured, 'controlAtTimes', flags)).toBe(true);
   });
 });
 
