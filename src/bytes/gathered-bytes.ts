@@ -36,3 +36,17 @@ export class GatheredBytes {
     return copyBytes(this.#room.subarray(0, this.#length));
   }
 }
+
+/**
+ * All bytes of the body of a request or an answer. One of more than `most` bytes is cancelled.
+ * @returns `undefined` then; an empty array for a body that is not there.
+ */
+export async function gatherBody(
+  body: AsyncIterable<Uint8Array> | null,
+  most: number,
+): Promise<Uint8Array | undefined> {
+  const gathered = new GatheredBytes(most);
+  // Leaving the loop cancels the body.
+  for await (const piece of body ?? []) if (!gathered.add(piece)) return undefined;
+  return gathered.take();
+}

@@ -1,4 +1,4 @@
-import { GatheredBytes } from '../bytes/gathered-bytes.ts';
+import { gatherBody } from '../bytes/gathered-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /**
@@ -11,7 +11,7 @@ export async function readBody(request: Request, maxBytes: number): Promise<Uint
   try {
     // The HTTP server holds a body to its declared length, so it needs no counting.
     if (declared !== null) return new Uint8Array(await request.arrayBuffer());
-    return (await readCounted(request, maxBytes)) ?? refuse(maxBytes);
+    return (await gatherBody(request.body, maxBytes)) ?? refuse(maxBytes);
   } catch (cause) {
     if (cause instanceof EvidenceError) throw cause;
     // The client is gone and gets no answer; its hang-up is no failure of this service.
@@ -19,19 +19,6 @@ export async function readBody(request: Request, maxBytes: number): Promise<Uint
       cause,
     });
   }
-}
-
-/** @returns `undefined` once the body is longer than allowed. */
-async function readCounted(request: Request, maxBytes: number): Promise<Uint8Array | undefined> {
-  if (request.body === null) return new Uint8Array(0);
-  const gathered = new GatheredBytes(maxBytes);
-  const reader = request.body.getReader();
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    if (gathered.add(read.value)) continue;
-    await reader.cancel();
-    return undefined;
-  }
-  return gathered.take();
 }
 
 const refuse = (maxBytes: number): never => {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { boundingAnswers } from './bounded-answers.ts';
+import { boundingAnswers } from '../inbound/bounded-answers.ts';
 
 /** Where to listen; port 0 takes a free one. */
 export interface AppAddress {

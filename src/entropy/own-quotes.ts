@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { type AccountId, Nonce, type X25519PublicKey } from '../bytes/fixed-bytes.ts';
 import { Memo } from '../bytes/memo.ts';
 import { EvidenceError, RefusalError } from '../errors/latchkey-error.ts';
-import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
+import { TokenBuckets } from '../time/token-buckets.ts';
 import {
   type RegistrationContext,
   registrationContext,

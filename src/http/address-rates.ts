@@ -1,4 +1,4 @@
-import { type Rate, TokenBuckets } from '../keyserver/token-buckets.ts';
+import { type Rate, TokenBuckets } from '../time/token-buckets.ts';
 import { networkOf, siteOf } from './network-of.ts';
 
 /** What one IPv6 /48 may have, in shares of one network; of connections it has as many. */

@@ -1,9 +1,9 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
-import { type AnswerBounds, boundingAnswers, defaultAnswerBounds } from '../decryptions/bounded-answers.ts';
 import { isListening } from '../disk/socket-lock.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { type AnswerBounds, boundingAnswers, defaultAnswerBounds } from '../inbound/bounded-answers.ts';
 import { type ConnectionBounds, limitConnections } from './connection-shares.ts';
 import { type RefuseEarly, refusingEarly } from './early-refusal.ts';
 

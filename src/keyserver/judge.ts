@@ -5,6 +5,7 @@ import type { FleetInForce } from '../fleet/in-force.ts';
 import { stricterPolicy } from '../fleet/stricter-policy.ts';
 import { applyPolicy, type TdPolicy } from '../tdx/policy.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
+import type { TokenBuckets } from '../time/token-buckets.ts';
 import { judgeMeasurement, judgeMeasurementId, type MeasurementFacts } from '../trust/measurement.ts';
 import type { PlatformRules } from '../trust/platform-rules.ts';
 import { judgeTrustHash, type TrustHashFacts } from '../trust/trust-hash.ts';
@@ -13,7 +14,6 @@ import type { BoundRequest } from './handshake.ts';
 import { ownsKey } from './ownership.ts';
 import type { Provenance, SlotKey } from './slot-key.ts';
 import { type TcbGrace, withinGrace } from './tcb-grace.ts';
-import type { TokenBuckets } from './token-buckets.ts';
 import type { VerifiedRequest } from './verify.ts';
 
 const proofKey = Symbol('Judge');

@@ -1,6 +1,5 @@
 import { ByteRows } from '../bytes/byte-rows.ts';
 import { concatBytes, equalBytes } from '../bytes/concat.ts';
-import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { AccountId, SlotId } from '../bytes/fixed-bytes.ts';
 import { memoKey } from '../bytes/memo.ts';
 import type { RandomSource } from '../crypto/random.ts';
@@ -11,6 +10,7 @@ import type { JudgedRequest } from './judge.ts';
 import type { LineageRecord } from './lineage-record.ts';
 import { type LineageLimits, LineageTable } from './lineage-table.ts';
 import { plainKeyOfOtherPlatform, provesToken } from './ownership.ts';
+import { PlatformShare } from './platform-share.ts';
 import {
   type Provenance,
   SLOT_ROW_BYTES,
@@ -363,28 +363,6 @@ export class Vault implements VaultView {
     const share = this.#platforms.get(name) ?? new PlatformShare(platform);
     this.#platforms.set(name, share);
     return share;
-  }
-}
-
-/** The keys of one platform. */
-class PlatformShare {
-  keys = 0;
-  plainKeys = 0;
-  readonly perAccount = new Map<string, number>();
-  readonly #platform: Uint8Array;
-  readonly #provenances: Provenance[] = [];
-
-  constructor(platform: Uint8Array) {
-    this.#platform = copyBytes(platform);
-  }
-
-  /** One object for all keys of a trust section, with bytes of its own: those of a request are a part of its quote. */
-  provenanceOf(trustHash: Uint8Array): Provenance {
-    const known = this.#provenances.find((other) => equalBytes(other.trustHash, trustHash));
-    if (known !== undefined) return known;
-    const made: Provenance = { platform: this.#platform, trustHash: copyBytes(trustHash) };
-    this.#provenances.push(made);
-    return made;
   }
 }
 

@@ -5,8 +5,8 @@ import { toHex } from '../bytes/hex.ts';
 import { Memo } from '../bytes/memo.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import { networkOf, siteOf } from '../http/network-of.ts';
-import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { type ServerNews, signNotEnrolled } from '../protocol/not-enrolled.ts';
+import { TokenBuckets } from '../time/token-buckets.ts';
 
 /** The answer of a node to a server that reports a restart without keys, or a drain. */
 export type NewsHeard =

@@ -1,4 +1,4 @@
-import { GatheredBytes } from '../bytes/gathered-bytes.ts';
+import { gatherBody } from '../bytes/gathered-bytes.ts';
 import type {
   PlatformHeaders,
   PlatformRequestInit,
@@ -73,7 +73,8 @@ async function exchange(
       signal,
       ...(request.body === undefined ? {} : { body: bodyOf(request.body) }),
     });
-    const body = await readCapped(response, request.maxBytes);
+    // Counts while reading: a Content-Length may lie or be absent.
+    const body = await gatherBody(response.body, request.maxBytes);
     if (body === undefined)
       return { ok: false, reason: `the answer is larger than ${request.maxBytes} bytes` };
     return { ok: true, status: response.status, headers: response.headers, body };
@@ -85,19 +86,6 @@ async function exchange(
 /** `fetch` takes no view of shared memory, which this program never makes; TypeScript cannot tell the two apart here. */
 const bodyOf = (body: string | Uint8Array): string | Uint8Array<ArrayBuffer> =>
   body as string | Uint8Array<ArrayBuffer>;
-
-/** Counts while reading: a Content-Length may lie or be absent. */
-async function readCapped(response: Response, maxBytes: number): Promise<Uint8Array | undefined> {
-  const reader = response.body?.getReader();
-  if (reader === undefined) return new Uint8Array();
-  const gathered = new GatheredBytes(maxBytes);
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    if (gathered.add(read.value)) continue;
-    await reader.cancel();
-    return undefined;
-  }
-  return gathered.take();
-}
 
 /** undici keeps the reason in the cause; its own message is `fetch failed`. */
 function reasonOf(error: unknown): string {

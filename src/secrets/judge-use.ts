@@ -19,7 +19,15 @@ export interface SecretUse {
   readonly inBody: boolean;
 }
 
-/** How many requests were counted in a period of the clock; periods are numbered from 1970. */
+/** When a secret is used, in milliseconds since 1970. */
+export interface UseTime {
+  /** The clock, or the newest block where that is later: by it secrets and ACLs expire. */
+  readonly nowMs: number;
+  /** The newest block, by which the periods of a limit count: a host can set its clock forward, but not the chain. */
+  readonly blockMs: number;
+}
+
+/** How many requests were counted in a period; periods are numbered from 1970. */
 export interface UsageCount {
   readonly period: number;
   readonly used: number;
@@ -28,7 +36,6 @@ export interface UsageCount {
 /**
  * Decides whether a secret is used for a request. Strangers learn only that they are not among the callers.
  * @param counted what is recorded of earlier requests; `undefined` when nothing is.
- * @param blockMs the time by which periods of a limit count: a host can set a clock forward, but not the chain.
  * @returns the count that has to be durable before the request is made; `undefined` for a secret without a limit.
  * @throws RefusalError SECRET_NOT_FOUND, SECRET_CALLER_REFUSED, SECRET_EXPIRED, SECRET_ACL_EXPIRED,
  *   SECRET_SCOPE_MISMATCH, SECRET_PLAIN_HTTP_REFUSED, SECRET_VERB_REFUSED, SECRET_PATH_REFUSED, SECRET_PLACE_REFUSED,
@@ -37,9 +44,8 @@ export interface UsageCount {
 export function judgeUse(
   content: SecretContent,
   use: SecretUse,
-  nowMs: number,
+  { nowMs, blockMs }: UseTime,
   counted: UsageCount | undefined,
-  blockMs: number = nowMs,
 ): UsageCount | undefined {
   if (content.kind === 'tombstone') throw refusal('SECRET_NOT_FOUND', 'the secret was deleted');
   const { acl } = content;

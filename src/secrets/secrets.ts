@@ -14,7 +14,7 @@ export {
   SecretClient,
   type SecretRequest,
 } from './client/secret-client.ts';
-export { judgeUse, type SecretUse, type UsageCount } from './judge-use.ts';
+export { judgeUse, type SecretUse, type UsageCount, type UseTime } from './judge-use.ts';
 export { defaultQuota, type Holdings, judgeQuota, judgeReplacement } from './judge-write.ts';
 export {
   compareRecords,

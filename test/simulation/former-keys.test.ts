@@ -3,7 +3,7 @@ import { PeerClient } from '../../src/boot/peer/peer-client.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { Lineage } from '../../src/lineage/lineage.ts';
 import { parseTrustSection } from '../../src/trust/trust-section.ts';
-import { endNetwork, formedNetwork } from '../support/formed-network.ts';
+import { changeKey, endNetwork, formedNetwork } from '../support/formed-network.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import { defaultTrust } from '../support/simulated-network-world.ts';
@@ -16,24 +16,6 @@ const leased = parseTrustSection({ ...defaultTrust, fencing: { leaseMs: LEASE_MS
 function holdBackClosings({ world, nodes }: SimulatedNetwork, node: SimulatedNode): void {
   for (const { endpoint } of nodes)
     world.wire.dropped.add({ from: node.name, endpoint, path: '/lineage-update', what: 'requests' });
-}
-
-/** Changes the store key of a machine; another one gets a copy of the disk from the last moment before the change. */
-async function changeKey(net: SimulatedNetwork, node: SimulatedNode): Promise<SimulatedNode> {
-  const { wire, clock } = net.world;
-  const copy = net.addTwin(node);
-  const before = wire.onExchange;
-  wire.onExchange = (exchange) => {
-    before(exchange);
-    if (exchange.from === node.name && exchange.path === '/key-status') copy.disk = node.disk.clone();
-  };
-  await clock.until(
-    node.rotateStoreKey().finally(() => {
-      wire.onExchange = before;
-    }),
-  );
-  copy.disk = copy.disk.afterKill();
-  return copy;
 }
 
 /** Who has the lineage secret of a store, and nothing else: neither a machine nor a server key. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseTrustSection } from '../../src/trust/trust-section.ts';
-import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
+import { changeKey, endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import type { Exchange } from '../support/simulated-network-wire.ts';
@@ -34,24 +34,6 @@ async function replayingHost(net: SimulatedNetwork, node: SimulatedNode) {
     };
   };
   return { replay };
-}
-
-/** Changes the store key of a machine; another one gets a copy of the disk from the last moment before the change. */
-async function changeKey(net: SimulatedNetwork, node: SimulatedNode): Promise<SimulatedNode> {
-  const { wire, clock } = net.world;
-  const copy = net.addTwin(node);
-  const before = wire.onExchange;
-  wire.onExchange = (exchange) => {
-    before(exchange);
-    if (exchange.from === node.name && exchange.path === '/key-status') copy.disk = node.disk.clone();
-  };
-  await clock.until(
-    node.rotateStoreKey().finally(() => {
-      wire.onExchange = before;
-    }),
-  );
-  copy.disk = copy.disk.afterKill();
-  return copy;
 }
 
 describe('an attestation of the process before the one that issued a slot', () => {

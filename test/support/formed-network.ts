@@ -52,3 +52,21 @@ export async function restart(net: SimulatedNetwork, node: SimulatedNode | undef
   await net.world.clock.until(node.kill());
   node.start();
 }
+
+/** Changes the store key of a machine; another one gets a copy of the disk from the last moment before the change. */
+export async function changeKey(net: SimulatedNetwork, node: SimulatedNode): Promise<SimulatedNode> {
+  const { wire, clock } = net.world;
+  const copy = net.addTwin(node);
+  const before = wire.onExchange;
+  wire.onExchange = (exchange) => {
+    before(exchange);
+    if (exchange.from === node.name && exchange.path === '/key-status') copy.disk = node.disk.clone();
+  };
+  await clock.until(
+    node.rotateStoreKey().finally(() => {
+      wire.onExchange = before;
+    }),
+  );
+  copy.disk = copy.disk.afterKill();
+  return copy;
+}

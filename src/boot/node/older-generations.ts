@@ -134,7 +134,8 @@ export class OlderGenerations {
   }
 
   /** All slots of the keyslot file live: generations that it lacks are not needed any more. */
-  settle(): Promise<boolean> {
+  async settle(): Promise<boolean> {
+    if (this.#missed.size === 0) return true;
     return this.#oneAfterAnother(async () => {
       for (const number of this.#missed) {
         const old = this.#generations.get(number);

@@ -1,4 +1,4 @@
-import { GatheredBytes } from '../../bytes/gathered-bytes.ts';
+import { gatherBody } from '../../bytes/gathered-bytes.ts';
 import { PeerError } from './peer-failure.ts';
 
 /** Largest answer that is read from a peer, in bytes. */
@@ -61,17 +61,12 @@ function reasonOf(error: unknown): string {
 }
 
 async function readJson(response: Response): Promise<unknown> {
-  const gathered = new GatheredBytes(MAX_ANSWER_BYTES);
-  try {
-    for await (const chunk of response.body ?? []) {
-      if (!gathered.add(chunk)) throw new PeerError({ kind: 'garbage', detail: 'answer is too large' });
-    }
-  } catch (error) {
-    if (error instanceof PeerError) throw error;
+  const text = await gatherBody(response.body, MAX_ANSWER_BYTES).catch((error: unknown) => {
     throw new PeerError({ kind: 'unreachable', detail: reasonOf(error) }, error);
-  }
+  });
+  if (text === undefined) throw new PeerError({ kind: 'garbage', detail: 'answer is too large' });
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(gathered.take()));
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
   } catch (error) {
     throw new PeerError(
       { kind: 'garbage', detail: `answer with status ${response.status} is not JSON` },

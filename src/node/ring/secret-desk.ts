@@ -40,8 +40,8 @@ export function openSecretDesk(
     fleet: () => watch.endpoints(),
     resolve,
     random,
-    // A host that sets its clock back must not bring an expired secret back: the time of the chain is proven.
     blockMs: () => watch.time().chainMs,
+    // A host that sets its clock back must not bring an expired secret back: the time of the chain is proven.
     now: () => Math.max(clock.nowMs(), watch.time().chainMs),
     sleep: (milliseconds) => clock.sleep(milliseconds),
     requireRoom: (id, bytes) => membership.requireRoom(id, bytes),

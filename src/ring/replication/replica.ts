@@ -1,5 +1,6 @@
 import { compareBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
+import { type Rate, TokenBuckets } from '../../time/token-buckets.ts';
 import { type Configuration, sameConfiguration } from '../placement/configuration.ts';
 import type { RingViews } from '../placement/views.ts';
 import { MAX_LISTED } from './digest-tree.ts';
@@ -8,10 +9,12 @@ import type { Holdings } from './holdings.ts';
 import type { FromNode, NodeStatus, RingReply, RingRequest } from './messages.ts';
 import type { SharedRecords } from './shared-records.ts';
 import { HEX_DIGITS, idBytes, listed } from './sharing.ts';
-import { SortAllowance } from './sort-allowance.ts';
 
 /** Bytes of records that one answer carries; the asker asks again for the rest. */
 export const MAX_ANSWER_BYTES = 1024 * 1024;
+
+/** How often one member may have all records sorted for another list of absent members. */
+const SORTS: Rate = { burst: 4, perSecond: 1 / 20 };
 
 const NOT_READY: RingReply = { kind: 'refused', code: 'RING_NOT_READY' };
 const BUSY: RingReply = { kind: 'refused', code: 'RING_BUSY' };
@@ -28,7 +31,7 @@ export class Replica {
   readonly #marks: MarkStore;
   readonly #noteDraining: (account: string, isDraining: boolean) => void;
   readonly #elapsedMs: () => number;
-  readonly #sorts = new SortAllowance();
+  readonly #sorts = new TokenBuckets(SORTS);
   readonly #away: () => ReadonlySet<string>;
   /** When members began the repairs that are under way, by account. */
   readonly #began = new Map<string, number>();
@@ -136,7 +139,7 @@ export class Replica {
   #compare(from: string, request: Extract<RingRequest, { kind: 'compare' }>): RingReply {
     const { prefix, without } = request;
     // To sort all records holds up everything else here; a member that names other absent ones all the time must not.
-    if (!this.#shared.isSorted(without) && !this.#sorts.take(from, this.#elapsedMs())) return BUSY;
+    if (!this.#shared.isSorted(without) && this.#sorts.take(from, this.#elapsedMs()) > 0) return BUSY;
     if (prefix === '') this.#began.set(from, this.#holdings.now());
     const records = this.#shared.with(from, without).below(prefix);
     if (records.digest === request.digest) return { kind: 'same' };

@@ -1,9 +1,9 @@
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { RandomSource } from '../../crypto/random.ts';
 import type { X25519KeyPair } from '../../crypto/x25519.ts';
-import { type Rate, TokenBuckets } from '../../keyserver/token-buckets.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Store } from '../../store/api/store-api.ts';
+import { type Rate, TokenBuckets } from '../../time/token-buckets.ts';
 import type { Resolve } from '../relay/name-servers.ts';
 import { Relay, type RelayParts } from '../relay/relay.ts';
 import type { SignatureCheck } from '../remember-signatures.ts';

@@ -7,9 +7,9 @@ import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { X25519KeyPair } from '../../crypto/x25519.ts';
 import { EvidenceError, RefusalError } from '../../errors/latchkey-error.ts';
 import { type Problem, problemOf } from '../../errors/problem.ts';
-import type { TokenBuckets } from '../../keyserver/token-buckets.ts';
 import type { Log } from '../../observe/log.ts';
 import { parseWire } from '../../protocol/decode.ts';
+import type { TokenBuckets } from '../../time/token-buckets.ts';
 import { bodyOf, openRequest, type SignedMessage, sealAnswer } from '../sealed-messages.ts';
 import { judgeRequest, type SecretRoute } from '../signed-request.ts';
 import type { ReplayMemory } from './replay-memory.ts';
@@ -97,7 +97,7 @@ export class SecretService {
       route,
       nowMs,
       wasSeen: async (digest) => {
-        // Before the rate: whoever saw a request could otherwise spend its user's tokens with it.
+        // Before the rate: a request that somebody else sends again must not take its user's tokens.
         if (seen.isRecorded(digest)) return true;
         // After the signature: only a user can spend its own tokens.
         const waitMs = rate.take(toHex(statement.user), nowMs);

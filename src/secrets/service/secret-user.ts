@@ -142,9 +142,8 @@ export class SecretUser {
       return judgeUse(
         content,
         { caller, verb: request.verb, ...places },
-        this.#now(),
+        { nowMs: this.#now(), blockMs: this.#blockMs() },
         counted,
-        this.#blockMs(),
       );
     };
     // First, and alone: a stranger must not wait for what callers do.

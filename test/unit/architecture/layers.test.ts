@@ -11,7 +11,7 @@ const layers = [
   ['errors'],
   ['crypto'],
   ['bytes'],
-  ['der', 'disk', 'observe', 'outbound', 'time'],
+  ['der', 'disk', 'inbound', 'observe', 'outbound', 'time'],
   ['tdx'],
   ['collateral', 'quote-source', 'chain', 'inspect'],
   ['hpke'],

@@ -36,7 +36,7 @@ describe('the pace of attempts', () => {
       pace.hurry();
       hurried.push(pace.isDue);
     };
-    // The next hint is heeded two seconds after the first one, and then three seconds after each.
+    // After the first hint, the next one counts after two seconds, and then one in three seconds.
     for (const afterMs of [1, 900, 1_099, 1, 2_999, 1]) hint(afterMs);
     expect(hurried).toEqual([true, false, false, true, false, true]);
     pace.relax();

@@ -161,14 +161,14 @@ describe('answers of something that is no honest etcd end with a code, in time',
   it('writes that wait for one of the same key which etcd does not answer end with it, and later ones are tried', async () => {
     const service = await serve();
     fake.on('/v3/kv/txn', () => undefined);
-    const startedAtMs = performance.now();
+    // One after another they would take 140 s, more than this test may.
     const writes = [
-      ...Array.from({ length: 20 }, (_, number) => service.put(KEY, of(number))),
-      ...Array.from({ length: 20 }, (_, number) => service.putSignature(KEY, `oracle-${number}`, of(number))),
+      ...Array.from({ length: 100 }, (_, number) => service.put(KEY, of(number))),
+      ...Array.from({ length: 100 }, (_, number) =>
+        service.putSignature(KEY, `oracle-${number}`, of(number)),
+      ),
     ];
     const ends = await Promise.allSettled(writes);
-    // One after another they would take 28 s.
-    expect(performance.now() - startedAtMs).toBeLessThan(6000);
     for (const end of ends)
       expect(end).toMatchObject({ reason: { code: 'DECRYPTIONS_ENGINE_UNAVAILABLE', status: 503 } });
     expect(service.keysInMemory).toBe(0);

@@ -26,7 +26,7 @@ const atFirst = usedMb();
 /** Memory that grows while `count()` rises to the number of bytes. */
 async function growth(begin: () => Promise<unknown>, count: () => number): Promise<number> {
   await begin();
-  await expect.poll(count, { timeout: 20_000 }).toBeGreaterThanOrEqual(BYTES);
+  await expect.poll(count, { timeout: 40_000 }).toBeGreaterThanOrEqual(BYTES);
   return usedMb() - atFirst;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
-import { TokenBuckets } from '../../../src/keyserver/token-buckets.ts';
+import { TokenBuckets } from '../../../src/time/token-buckets.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import {
   clientAccount,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/bytes/concat.ts';
 import { LatchkeyError, RefusalError } from '../../../src/errors/latchkey-error.ts';
 import { decodeAcl, encodeAcl, MAX_ACL_BYTES, matchesPath } from '../../../src/secrets/acl.ts';
-import { judgeUse, type SecretUse } from '../../../src/secrets/judge-use.ts';
+import { judgeUse, type SecretUse, type UseTime } from '../../../src/secrets/judge-use.ts';
 import { isWithin, parseScope, parseTarget } from '../../../src/secrets/scope.ts';
 import { ALICE, aclOf, BOB, NOW_MS, secretContent, tombstoneContent } from '../../support/secret-records.ts';
 import { codeOf } from '../../support/thrown.ts';
@@ -13,8 +13,10 @@ const use = (change: Partial<SecretUse> & { readonly url?: string } = {}): Secre
   const target = parseTarget(url);
   return { caller: ALICE, verb: 'GET', target, headers: ['authorization'], inBody: false, ...rest };
 };
+/** A clock that shows the time of the newest block. */
+const at = (nowMs: number): UseTime => ({ nowMs, blockMs: nowMs });
 const judged = (given: SecretUse, acl = aclOf(), nowMs = NOW_MS) =>
-  codeOf(() => judgeUse(secretContent({ acl }), given, nowMs, undefined));
+  codeOf(() => judgeUse(secretContent({ acl }), given, at(nowMs), undefined));
 
 describe('the use of a secret', () => {
   it('is allowed when the ACL names all of it', () => {
@@ -54,18 +56,20 @@ describe('the use of a secret', () => {
     const target = use({ url: 'http://api.example.com/v1/x' });
     const plain = (plainHttp: boolean) =>
       secretContent({ origin: 'http://api.example.com', acl: aclOf({ plainHttp }) });
-    expect(codeOf(() => judgeUse(plain(true), target, NOW_MS, undefined))).toBe('none');
-    expect(codeOf(() => judgeUse(plain(false), target, NOW_MS, undefined))).toBe('SECRET_PLAIN_HTTP_REFUSED');
+    expect(codeOf(() => judgeUse(plain(true), target, at(NOW_MS), undefined))).toBe('none');
+    expect(codeOf(() => judgeUse(plain(false), target, at(NOW_MS), undefined))).toBe(
+      'SECRET_PLAIN_HTTP_REFUSED',
+    );
   });
 
   it('is refused of a secret that has expired or was deleted, and a stranger is not told which', () => {
     const expired = secretContent({ expiresAtMs: NOW_MS });
-    expect(codeOf(() => judgeUse(expired, use(), NOW_MS, undefined))).toBe('SECRET_EXPIRED');
-    expect(codeOf(() => judgeUse(expired, use(), NOW_MS - 1, undefined))).toBe('none');
-    expect(codeOf(() => judgeUse(expired, use({ caller: BOB }), NOW_MS, undefined))).toBe(
+    expect(codeOf(() => judgeUse(expired, use(), at(NOW_MS), undefined))).toBe('SECRET_EXPIRED');
+    expect(codeOf(() => judgeUse(expired, use(), at(NOW_MS - 1), undefined))).toBe('none');
+    expect(codeOf(() => judgeUse(expired, use({ caller: BOB }), at(NOW_MS), undefined))).toBe(
       'SECRET_CALLER_REFUSED',
     );
-    expect(codeOf(() => judgeUse(tombstoneContent(), use(), NOW_MS, undefined))).toBe('SECRET_NOT_FOUND');
+    expect(codeOf(() => judgeUse(tombstoneContent(), use(), at(NOW_MS), undefined))).toBe('SECRET_NOT_FOUND');
   });
 });
 
@@ -74,29 +78,34 @@ describe('the count of a period', () => {
   const period = NOW_MS / 1000;
 
   it('is used up, and begins again with the next period', () => {
-    const first = judgeUse(content, use(), NOW_MS, undefined);
-    const second = judgeUse(content, use(), NOW_MS + 1, first);
+    const first = judgeUse(content, use(), at(NOW_MS), undefined);
+    const second = judgeUse(content, use(), at(NOW_MS + 1), first);
     expect([first, second]).toEqual([
       { period, used: 1 },
       { period, used: 2 },
     ]);
-    expect(codeOf(() => judgeUse(content, use(), NOW_MS + 400, second))).toBe('SECRET_COUNT_EXHAUSTED');
-    expect(judgeUse(content, use(), NOW_MS + 1000, second)).toEqual({ period: period + 1, used: 1 });
+    expect(codeOf(() => judgeUse(content, use(), at(NOW_MS + 400), second))).toBe('SECRET_COUNT_EXHAUSTED');
+    expect(judgeUse(content, use(), at(NOW_MS + 1000), second)).toEqual({ period: period + 1, used: 1 });
   });
 
   it('says when the next one begins', () => {
     const counted = { period, used: 2 };
     try {
-      judgeUse(content, use(), NOW_MS + 400, counted);
+      judgeUse(content, use(), at(NOW_MS + 400), counted);
       expect.fail('not refused');
     } catch (error) {
       expect(error instanceof RefusalError && error.retryAfterMs).toBe(600);
     }
   });
 
+  it('is one of the chain: a clock that is set forward begins none', () => {
+    const time = { nowMs: NOW_MS + 5000, blockMs: NOW_MS };
+    expect(codeOf(() => judgeUse(content, use(), time, { period, used: 2 }))).toBe('SECRET_COUNT_EXHAUSTED');
+  });
+
   it('does not begin again when the clock is set back', () => {
     const counted = { period, used: 2 };
-    expect(codeOf(() => judgeUse(content, use(), NOW_MS - 5000, counted))).toBe('SECRET_COUNT_EXHAUSTED');
+    expect(codeOf(() => judgeUse(content, use(), at(NOW_MS - 5000), counted))).toBe('SECRET_COUNT_EXHAUSTED');
   });
 
   it('never allows more than the count in a period, whatever the clock does', () => {
@@ -105,10 +114,10 @@ describe('the count of a period', () => {
         const allowed = new Map<number, number>();
         let counted: ReturnType<typeof judgeUse>;
         for (const time of times) {
-          if (codeOf(() => judgeUse(content, use(), NOW_MS + time, counted)) !== 'none') continue;
-          counted = judgeUse(content, use(), NOW_MS + time, counted);
-          const at = counted?.period ?? -1;
-          allowed.set(at, (allowed.get(at) ?? 0) + 1);
+          if (codeOf(() => judgeUse(content, use(), at(NOW_MS + time), counted)) !== 'none') continue;
+          counted = judgeUse(content, use(), at(NOW_MS + time), counted);
+          const number = counted?.period ?? -1;
+          allowed.set(number, (allowed.get(number) ?? 0) + 1);
         }
         return [...allowed.values()].every((count) => count <= 2);
       }),

@@ -5,6 +5,7 @@ import { type RegistryAnswer, RegistryFollower } from '../../../../src/node/ring
 import { RingState } from '../../../../src/node/ring/ring-state.ts';
 import { type RingConstants, registryDigest } from '../../../../src/ring/members/registry.ts';
 import { RegistryLog } from '../../../../src/ring/members/registry-log.ts';
+import { boundaryChain } from '../../../support/boundary-chain.ts';
 import { serverRecord } from '../../../support/chain-fixtures.ts';
 import { MemoryStore } from '../../../support/memory-store.ts';
 
@@ -27,15 +28,7 @@ async function node(ask: (to: AccountId, after: number) => RegistryAnswer, reads
   const follower = new RegistryFollower({
     state,
     constants,
-    chain: {
-      snapshot: async () => snapshotAt(0),
-      snapshotAt: async (number) => {
-        if (!readsChain) throw new Error('state already discarded');
-        return snapshotAt(number);
-      },
-      subscribe: () => () => undefined,
-      [Symbol.asyncDispose]: async () => undefined,
-    },
+    chain: boundaryChain(snapshotAt, () => readsChain),
     provenPlatform: ({ quote }) => `aa${quote[0]}`,
     ask: async (to, after) => ask(to, after),
     random: () => 0,

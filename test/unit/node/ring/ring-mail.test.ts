@@ -5,6 +5,7 @@ import { RegistryFollower } from '../../../../src/node/ring/registry-follower.ts
 import { RingMail } from '../../../../src/node/ring/ring-mail.ts';
 import { RingState } from '../../../../src/node/ring/ring-state.ts';
 import type { PlatformProof, RingConstants } from '../../../../src/ring/members/registry.ts';
+import { boundaryChain } from '../../../support/boundary-chain.ts';
 import { serverRecord } from '../../../support/chain-fixtures.ts';
 import { MemoryStore } from '../../../support/memory-store.ts';
 
@@ -54,15 +55,7 @@ async function member(
   const follower = new RegistryFollower({
     state,
     constants,
-    chain: {
-      snapshot: async () => snapshotAt(0),
-      snapshotAt: async (number) => {
-        if (number < (options.prunedBelow ?? 0)) throw new Error('state already discarded');
-        return snapshotAt(number);
-      },
-      subscribe: () => () => undefined,
-      [Symbol.asyncDispose]: async () => undefined,
-    },
+    chain: boundaryChain(snapshotAt, (number) => number >= (options.prunedBelow ?? 0)),
     provenPlatform: options.proof ?? honest,
     ask: (to, after) => mail.registriesOf(to, after),
     random: () => 0,

@@ -257,10 +257,8 @@ describe('the address of an upstream', () => {
     const many = Array.from({ length: 2_000 }, (_, at) => `2a01:2:${at.toString(16)}::1`);
     const fleet = Array.from({ length: 2_000 }, (_, at) => `[2a00:1:${at.toString(16)}::1]:1`);
     const relay = relayOf(undefined, { resolve: async () => many, fleet: () => fleet });
-    const before = performance.now();
+    // With a new block list for each pair of addresses it would take minutes.
     expect(await relay.addressesOf({ host: NAME, port: 443 })).toEqual(many.slice(0, 32));
-    // One after another, and each pair made anew, it takes minutes.
-    expect(performance.now() - before).toBeLessThan(2_000);
     const own = relayOf(undefined, { resolve: async () => many, fleet: () => ['[2A01:2:0:0::1]:9'] });
     expect(await failure(own.addressesOf({ host: NAME, port: 443 }))).toBe('SECRET_ADDRESS_REFUSED');
   });
