@@ -30,7 +30,7 @@ export class AttestedPeer {
 
   /** Whether a value is such a proof: the check at run time that the type makes at compile time. */
   static isProof(value: unknown): value is AttestedPeer {
-    return typeof value === 'object' && value !== null && #proof in value && value.#proof;
+    return typeof value === 'object' && value !== null && #proof in value;
   }
 }
 

@@ -3,20 +3,18 @@ export const WINDOW_MESSAGES = 1_024;
 
 /** Which counters of one direction were received. Messages may overtake each other, and none counts twice. */
 export class ReplayWindow {
-  readonly #seen = new Set<number>();
+  /** The counter that was received last of those which share a place: counter modulo the size. */
+  readonly #seen = new Float64Array(WINDOW_MESSAGES).fill(-1);
   #newest = -1;
 
   /** Whether a counter was received before, or is so old that this is not known any more. */
   isUsed(counter: number): boolean {
-    return counter <= this.#newest - WINDOW_MESSAGES || this.#seen.has(counter);
+    return counter <= this.#newest - WINDOW_MESSAGES || this.#seen[counter % WINDOW_MESSAGES] === counter;
   }
 
-  /** Notes a counter of a message that was authenticated. */
+  /** Notes a counter that is not used: of a message that was authenticated. */
   add(counter: number): void {
-    this.#seen.add(counter);
-    if (counter <= this.#newest) return;
-    // At most as many as the window has: what it slides over is forgotten.
-    for (const old of this.#seen) if (old <= counter - WINDOW_MESSAGES) this.#seen.delete(old);
-    this.#newest = counter;
+    this.#seen[counter % WINDOW_MESSAGES] = counter;
+    this.#newest = Math.max(this.#newest, counter);
   }
 }

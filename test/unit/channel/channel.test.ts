@@ -3,7 +3,7 @@ import { concatBytes, utf8 } from '../../../src/bytes/concat.ts';
 import { X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { AttestedPeer, attestPeer } from '../../../src/channel/attested-peer.ts';
-import { acceptChannel, type OwnEnd, openChannel } from '../../../src/channel/handshake.ts';
+import { acceptChannel, isRequestOf, type OwnEnd, openChannel } from '../../../src/channel/handshake.ts';
 import { ReplayWindow, WINDOW_MESSAGES } from '../../../src/channel/replay-window.ts';
 import { Session } from '../../../src/channel/session.ts';
 import { attestationReportData } from '../../../src/protocol/report-data.ts';
@@ -44,7 +44,8 @@ describe('a peer', () => {
     for (const other of others)
       expect(codeOf(() => attestPeer(other, verified))).toBe('CHANNEL_PEER_UNPROVEN');
     expect(AttestedPeer.isProof(attestPeer(attested, verified))).toBe(true);
-    expect(AttestedPeer.isProof({ ...attestPeer(attested, verified) })).toBe(false);
+    for (const no of [{ ...attestPeer(attested, verified) }, null, undefined, 'AttestedPeer'])
+      expect(AttestedPeer.isProof(no)).toBe(false);
     expect(() => new AttestedPeer(Symbol('AttestedPeer') as never, attested)).toThrow(TypeError);
   });
 });
@@ -83,6 +84,19 @@ describe('a channel', () => {
     );
     const cut = { ...message, ciphertext: message.ciphertext.subarray(1) };
     expect(accept(bob, alice.peer, cut)).toBe('CHANNEL_HANDSHAKE_INVALID');
+  });
+
+  it('is asked for by the owner of the registered key, for this node and instance only', async () => {
+    const bob2 = await channelEnd(world, 2, 12);
+    const { message } = openChannel(alice, bob.peer);
+    expect(isRequestOf(bob, attestedBy(1), message)).toBe(true);
+    expect(isRequestOf(bob, attestedBy(3), message)).toBe(false);
+    expect(isRequestOf(bob, attestedBy(1, 11), message)).toBe(false);
+    expect(isRequestOf(bob2, attestedBy(1), message)).toBe(false);
+    expect(isRequestOf(carol, attestedBy(1), message)).toBe(false);
+    // A fault of this node is no judgement about the message.
+    const faulty = { ...bob, keyPair: undefined as never };
+    expect(() => isRequestOf(faulty, attestedBy(1), message)).toThrow(TypeError);
   });
 
   it('takes no answer to another request, of another node, and no request as an answer', () => {
@@ -142,6 +156,13 @@ describe('a message of a channel (X10)', () => {
     expect(text(b.openRequest(message).content)).toBe('ping');
   });
 
+  it('with a counter that no session has is refused', () => {
+    const [a, b] = connect();
+    const { message } = a.sealRequest(utf8('ping'));
+    const forged = Uint8Array.from(message, (byte, at) => (at >= 17 && at < 25 ? 0xff : byte));
+    expect(codeOf(() => b.openRequest(forged))).toBe('CHANNEL_MESSAGE_INVALID');
+  });
+
   it('of another session, reflected, or of the other kind is refused', () => {
     const [[a, b], [, other]] = [connect(), connect()];
     const request = a.sealRequest(utf8('ping'));
@@ -186,6 +207,8 @@ describe('the window of counters', () => {
     expect([4, 5, 6].map((counter) => window.isUsed(counter))).toEqual([false, true, false]);
     window.add(WINDOW_MESSAGES + 4);
     expect([4, 5, 6].map((counter) => window.isUsed(counter))).toEqual([true, true, false]);
+    window.add(1_000);
+    expect(window.isUsed(4)).toBe(true);
     window.add(10 * WINDOW_MESSAGES);
     expect(window.isUsed(9 * WINDOW_MESSAGES)).toBe(true);
     expect(window.isUsed(9 * WINDOW_MESSAGES + 1)).toBe(false);
