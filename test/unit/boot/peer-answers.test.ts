@@ -64,6 +64,18 @@ describe('the transport over HTTP', () => {
     expect(post.sent[0]?.init).toMatchObject({ method: 'POST', redirect: 'error', body: '{"b":2}' });
   });
 
+  it('says in the head of a request whether the answer is needed to open a store', async () => {
+    const headOf = async (body: unknown) => {
+      const { sent, answer } = ask(() => Response.json({}), body);
+      await answer;
+      return sent[0]?.init.headers;
+    };
+    const plain = { 'content-type': 'application/json' };
+    expect(await headOf({ intent: 'recover' })).toEqual({ ...plain, priority: 'u=0' });
+    for (const body of [{ intent: 'create' }, { other: 'recover' }, {}, null, 'recover'])
+      expect(await headOf(body)).toEqual(plain);
+  });
+
   it('reads 64 KiB and no more', async () => {
     const text = (length: number) => `"${'x'.repeat(length - 2)}"`;
     const whole = await ask(() => new Response(text(MAX_ANSWER_BYTES))).answer;
@@ -89,6 +101,7 @@ describe('the transport over HTTP', () => {
       [new TypeError('fetch failed', { cause: new Error('deep') }), 'deep'],
       [Object.assign(new Error('a number'), { code: 7 }), 'a number'],
       [new TypeError('fetch failed', { cause: 'a text' }), 'a text'],
+      [new TypeError('fetch failed', { cause: null }), 'null'],
     ];
     for (const [error, detail] of reasons) {
       const { answer } = ask(() => Promise.reject(error));
