@@ -19,7 +19,13 @@ async function follow(state: RingState): Promise<void> {
     undecodableRecords: 0,
     acceptedMeasurements: [],
   };
-  await state.saveLog(log.with(followRegistry(log.newest, snapshot, () => 'aa'), number), 0);
+  await state.saveLog(
+    log.with(
+      followRegistry(log.newest, snapshot, () => 'aa'),
+      number,
+    ),
+    0,
+  );
 }
 
 describe('the memory of the ring after its constants changed', () => {
