@@ -108,7 +108,7 @@ export class RunCompaction {
     }
     if (namespace === undefined) return;
     if (operation === operations.createNamespace) {
-      const value = this.#state.reader.read(from);
+      const value = this.#state.reader.read(from, opened);
       const { extent } = await this.#writer.append({ operation, namespace: id, name, value }, undefined);
       this.#keptBytes += lengthOf(extent);
       return;
@@ -121,7 +121,7 @@ export class RunCompaction {
       const segment = await this.#writer.segmentForNext();
       // The namespace may have been erased during the wait, and then its key is gone.
       if (namespace.erased) return;
-      const value = this.#state.reader.read(from);
+      const value = this.#state.reader.read(from, opened);
       const to = this.#writer.put(segment, { operation, namespace: id, name, value }, namespace.key);
       if (namespace.keyPlace !== undefined) namespace.heldBy.add(segment.id);
       this.#moves.push({ namespace, name, from, to });
