@@ -128,6 +128,7 @@ async function readRequest<P extends z.ZodObject, Q extends z.ZodObject, B exten
   services: AgentServices,
 ): Promise<AgentRequest<z.output<P>, z.output<Q>, z.output<B>>> {
   const { req } = context;
+  requireDecodable(req.url);
   const readJson = () => jsonBody(context, { needsType: !bodyNeedsNoType });
   return {
     path: parseWire(parameters, req.param(), 'path'),
@@ -137,6 +138,21 @@ async function readRequest<P extends z.ZodObject, Q extends z.ZodObject, B exten
     precondition: readPrecondition(conditional, (name) => req.header(name)),
     services,
   };
+}
+
+/**
+ * hono leaves percent encoding that is no UTF-8 as it is: `%ff` would name the record that `%25ff` names.
+ * @throws EvidenceError FIELD_INVALID.
+ */
+function requireDecodable(url: string): void {
+  try {
+    decodeURIComponent(url);
+  } catch {
+    throw new EvidenceError('FIELD_INVALID', 'the path has percent encoding that is no UTF-8', {
+      field: 'path',
+      expected: 'each part percent-encoded from UTF-8',
+    });
+  }
 }
 
 function parseQuery(schema: z.ZodObject | undefined, given: Record<string, string[]>): unknown {

@@ -35,8 +35,8 @@ const inputsAnswer = ritualAnswer.extend({
 /**
  * The agent of `latchkey serve` on its Unix socket: the store and the rituals of the node on the same machine. Each
  * method throws ProblemError with the code that the agent gave (docs/errors.md), NODE_UNREACHABLE where no agent listens
- * or its answer breaks off, and NODE_LOCKED while the store is closed. The names `.`, `..` and the empty one are FIELD_INVALID,
- * and nothing is sent. Nothing is retried.
+ * or its answer breaks off, and NODE_LOCKED while the store is closed. The names `.`, `..`, the empty one and
+ * those with half a surrogate pair are FIELD_INVALID, and nothing is sent. Nothing is retried.
  */
 export class AgentClient {
   readonly #socketPath: string;
@@ -140,6 +140,10 @@ function path(texts: TemplateStringsArray, ...values: readonly (string | number)
 }
 
 function part(value: string): string {
-  if (value !== '' && value !== '.' && value !== '..') return encodeURIComponent(value);
-  throw new ProblemError('FIELD_INVALID', 'a name must not be empty, . or ..', { observed: value });
+  // Half a surrogate pair has no UTF-8 form.
+  if (value !== '' && value !== '.' && value !== '..' && !/\p{Surrogate}/u.test(value))
+    return encodeURIComponent(value);
+  throw new ProblemError('FIELD_INVALID', 'a name must be well-formed Unicode, and not empty, . or ..', {
+    observed: value,
+  });
 }

@@ -13,6 +13,7 @@ import {
   type EpochState,
   encodePublicState,
   type PublicEpochState,
+  type Share,
   wipeEpochState,
 } from './epoch-record.ts';
 import { type Dealing, MessageLog } from './message-log.ts';
@@ -173,9 +174,10 @@ export class EpochJournal {
   /**
    * Enters an epoch: share durable, then seed durable, then the current epoch moves. Numbers may skip, but not
    * decrease. If an earlier call was interrupted after its seed was kept, that seed is used: the journal never reseeds.
+   * A node that observes may commit the same state again with a share: then the share is kept.
    * @returns false, and writes nothing, for an epoch before the current one and for the current state again.
    * @throws EvidenceError EPOCH_CONFLICT for another state of the current epoch; EPOCH_SECRET_CONFLICT for another
-   *   share than an interrupted try kept. RefusalError EPOCH_PRUNED, EPOCH_LIMIT.
+   *   share than an earlier try kept. RefusalError EPOCH_PRUNED, EPOCH_LIMIT.
    */
   async commitEpoch(number: number, state: EpochState): Promise<boolean> {
     const copy = copyEpochState(state);
@@ -209,8 +211,11 @@ export class EpochJournal {
   async #commitInTurn(number: number, state: EpochState): Promise<boolean> {
     const encoded = this.#encodeState(state);
     this.#parts.pruned.refuse(number);
-    if (this.#isOld(number, encoded)) return false;
     const { secrets, states } = this.#parts;
+    if (this.#isOld(number, encoded))
+      return (
+        number === this.#current?.number && state.share !== undefined && this.#keepShare(number, state.share)
+      );
     if (state.share !== undefined) await secrets.putShare(number, state.share);
     const kept = await secrets.getSeed(number);
     kept?.wipe();
@@ -239,6 +244,15 @@ export class EpochJournal {
       await this.#parts.pruned.raise(min);
       await this.#eraseBelow(this.#parts.pruned.value);
     });
+  }
+
+  /** The share of the current epoch may come after the epoch was entered without it. @returns whether it was written. */
+  async #keepShare(number: number, share: Share): Promise<boolean> {
+    const { secrets } = this.#parts;
+    const kept = await secrets.getShare(number);
+    kept?.scalar.wipe();
+    await secrets.putShare(number, share);
+    return kept === undefined;
   }
 
   /** Whether the epoch, or the same state of it, is committed already. */

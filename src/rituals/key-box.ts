@@ -36,6 +36,10 @@ export class KeyBox {
     for (const name of this.space.names()) yield Number(name);
   }
 
+  has(id: number): boolean {
+    return this.space.has(idText(id));
+  }
+
   key(id: number): Promise<Uint8Array | undefined> {
     return this.space.get(idText(id));
   }

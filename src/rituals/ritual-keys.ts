@@ -11,6 +11,14 @@ interface Emptying {
   readonly done: Promise<void>;
 }
 
+/** A key that is moved to another box. */
+interface Moved {
+  readonly id: number;
+  readonly target: KeyBox;
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+}
+
 /**
  * A key of its own for every ritual. A namespace for each key would cost durable writes, memory and time at the start;
  * so up to 32 keys share an erasable namespace, a box. To destroy a key, the other keys of its box are moved to another
@@ -72,8 +80,12 @@ export class RitualKeys {
   async put(id: number, key: Uint8Array, others: readonly BatchOperation[]): Promise<void> {
     await this.#withRoom((box) =>
       box.fill(async () => {
-        await this.#store.batch([putKey(box, id, key), ...others]);
-        this.#boxOf.set(id, box);
+        try {
+          await this.#store.batch([putKey(box, id, key), ...others]);
+        } finally {
+          // A store may have written it without an acknowledgement (WRITE_UNCERTAIN): what the store has counts.
+          if (box.has(id)) this.#boxOf.set(id, box);
+        }
       }),
     );
   }
@@ -154,22 +166,25 @@ export class RitualKeys {
     emptying.isCollecting = false;
     const { destroyed } = emptying;
     const operations = [...destroyed].flatMap(([id, others]) => [deleteKey(box, id), ...others]);
-    const moved = await this.#moveOthers(box, destroyed, operations);
-    for (const [id, target] of moved) this.#boxOf.set(id, target);
-    for (const id of destroyed.keys()) this.#boxOf.delete(id);
-    this.#emptied.set(box.number, new Set(destroyed.keys()));
+    const moved = await this.#placesForOthers(box, destroyed);
+    const moves = moved.flatMap(({ id, target, key }) => [putKey(target, id, key), deleteKey(box, id)]);
+    try {
+      await this.#store.batch([...operations, ...moves]);
+    } finally {
+      // All of it in one step, or nothing; as in {@link put}, what the store has counts.
+      if (box.space.size === 0) {
+        for (const { id, target } of moved) this.#boxOf.set(id, target);
+        for (const id of destroyed.keys()) this.#boxOf.delete(id);
+        this.#emptied.set(box.number, new Set(destroyed.keys()));
+      }
+      for (const { key } of moved) key.fill(0);
+    }
     await this.finishErasing();
   }
 
-  /** Writes the operations, and in the same step moves all keys that are not destroyed to other boxes. */
-  async #moveOthers(
-    box: KeyBox,
-    destroyed: ReadonlyMap<number, unknown>,
-    operations: readonly BatchOperation[],
-  ): Promise<ReadonlyMap<number, KeyBox>> {
-    const moved = new Map<number, KeyBox>();
-    const moves: BatchOperation[] = [];
-    const keys: Uint8Array[] = [];
+  /** The keys of a box that are not destroyed, each with a place that is reserved for it in another box. */
+  async #placesForOthers(box: KeyBox, destroyed: ReadonlyMap<number, unknown>): Promise<readonly Moved[]> {
+    const moved: Moved[] = [];
     for (const id of box.ids()) {
       const key = destroyed.has(id) ? undefined : await box.key(id);
       if (key === undefined) continue;
@@ -177,12 +192,8 @@ export class RitualKeys {
         other.takePlace();
         return other;
       });
-      moves.push(putKey(target, id, key), deleteKey(box, id));
-      moved.set(id, target);
-      keys.push(key);
+      moved.push({ id, target, key });
     }
-    await this.#store.batch([...operations, ...moves]);
-    for (const key of keys) key.fill(0);
     return moved;
   }
 }

@@ -24,7 +24,7 @@ export class ReadingNamespace implements ReadableNamespace {
 
   async get(name: string): Promise<Uint8Array | undefined> {
     const location = this.index().find(name);
-    return location === undefined ? undefined : this.state.reader.read(location);
+    return location === undefined ? undefined : this.state.reader.valueAt(location, this.space, name);
   }
 
   has(name: string): boolean {
@@ -53,7 +53,7 @@ export class ReadingNamespace implements ReadableNamespace {
         // Again at every step: the store may be closed, or the namespace erased, while the caller was busy.
         this.index();
         if (this.space.erased) return;
-        yield [entry.name, this.state.reader.read(entry)];
+        yield [entry.name, this.state.reader.valueAt(entry, this.space, entry.name)];
       }
     } finally {
       release();

@@ -44,6 +44,8 @@ export class RingState {
   /** Digest of the constants, hex. */
   readonly #constants: string;
   #log: RegistryLog;
+  /** Whether the log is on the disk; what lies there otherwise is of a ring with other constants. */
+  #isStored = false;
   #served: Served | undefined;
 
   private constructor(store: Store, namespace: Namespace, constants: RingConstants) {
@@ -72,6 +74,7 @@ export class RingState {
       registries.push(...part.registries);
     }
     if (before !== undefined) state.#log = RegistryLog.of({ before, registries, upTo });
+    state.#isStored = before !== undefined;
     const last = await namespace.get(SERVED);
     if (last !== undefined) state.#served = parseWire(served, json(last), WHAT);
     return state;
@@ -90,7 +93,7 @@ export class RingState {
   async saveLog(log: RegistryLog, needed: number): Promise<void> {
     const trimmed = log.trimmed(needed);
     const kept = new Set(trimmed.registries.map(({ block }) => block));
-    const known = new Set(this.#log.registries.map(({ block }) => block));
+    const stored = new Set(this.#isStored ? this.#log.registries.map(({ block }) => block) : []);
     const namespace = RING_NAMESPACE;
     const operations: BatchOperation[] = [];
     let { before } = trimmed.part();
@@ -98,13 +101,16 @@ export class RingState {
       const value = new TextEncoder().encode(
         encodeLogPart({ before, registries: [registry], upTo: registry.block }),
       );
-      if (!known.has(registry.block) || !this.#namespace.has(nameOf(registry.block)))
+      if (!stored.has(registry.block))
         operations.push({ kind: 'put', namespace, name: nameOf(registry.block), value });
       before = registry.digest;
     }
     for (const name of this.#namespace.names({ prefix: REGISTRY }))
       if (!kept.has(Number(name.slice(REGISTRY.length))))
         operations.push({ kind: 'delete', namespace, name });
+    // In the same step: how it served in another ring says nothing of this one.
+    if (!this.#isStored && this.#namespace.has(SERVED))
+      operations.push({ kind: 'delete', namespace, name: SERVED });
     operations.push({
       kind: 'put',
       namespace,
@@ -113,6 +119,7 @@ export class RingState {
     });
     await this.#store.batch(operations);
     this.#log = trimmed;
+    this.#isStored = true;
   }
 
   /** Keeps how the node serves; nothing is written when it is the same as before. */

@@ -1,6 +1,7 @@
 import type { FaultRecord } from '../fault-record.ts';
 import { damagedAt, readFailure } from '../files/disk-failure.ts';
-import type { RecordSealer } from '../log/record-sealer.ts';
+import { operations } from '../log/record.ts';
+import type { OpenedRecord, RecordSealer } from '../log/record-sealer.ts';
 import { segmentFileName } from '../log/segment.ts';
 import type { SegmentTable } from '../log/segment-table.ts';
 import type { NamespaceState } from './namespace-state.ts';
@@ -10,6 +11,21 @@ import type { PendingRecord } from './pending-record.ts';
 
 const SCRATCH_BYTES = 4096;
 const MAX_SCRATCH_BYTES = 1024 * 1024;
+
+/** What a record has to be, for its value to be given. */
+export type WantedRecord = Pick<OpenedRecord, 'operation' | 'namespace' | 'name'>;
+
+/**
+ * The value of the record that was wanted. Another one opens in the same place too, when it had that place in a history
+ * that the host cut off (a write that was refused or lost): its segment and number were the same.
+ */
+function valueOf(opened: OpenedRecord | undefined, wanted: WantedRecord): Uint8Array | undefined {
+  const isWanted =
+    opened?.operation === wanted.operation &&
+    opened.namespace === wanted.namespace &&
+    opened.name === wanted.name;
+  return isWanted ? opened.value : undefined;
+}
 
 /** Reads the values of records: durable ones from the disk, others from the frame that they were sealed into. */
 export class RecordReader {
@@ -31,9 +47,10 @@ export class RecordReader {
 
   /**
    * Reads a durable record and opens its value.
+   * @param wanted what the index, or an authenticated frame, says of it.
    * @throws EvidenceError STORE_RECORD_DAMAGED or ProblemError STORE_READ_FAILED.
    */
-  read(location: Location): Uint8Array {
+  read(location: Location, wanted: WantedRecord): Uint8Array {
     const { segment, offset, length, ordinal } = this.#table.unpack(location);
     if (this.#scratch.length < length) this.#scratch = new Uint8Array(length * 2);
     const sealed = this.#scratch.subarray(0, length);
@@ -45,7 +62,8 @@ export class RecordReader {
       throw failure;
     }
     const position = { segmentId: segment.id, ordinal };
-    const value = this.#sealer.openValue(sealed, segment.keys.records, position, this.innerKeys);
+    const opened = this.#sealer.open(sealed, segment.keys.records, position, this.innerKeys);
+    const value = valueOf(opened, wanted);
     if (this.#scratch.length > MAX_SCRATCH_BYTES) this.#scratch = new Uint8Array(SCRATCH_BYTES);
     if (value !== undefined) return value;
     const damage = damagedAt(
@@ -58,12 +76,17 @@ export class RecordReader {
     throw damage;
   }
 
+  /** As {@link read}, the value under a name. */
+  valueAt(location: Location, { id }: Pick<NamespaceState, 'id'>, name: string): Uint8Array {
+    return this.read(location, { operation: operations.put, namespace: id, name });
+  }
+
   /** The value that a write admitted now would find; `undefined` where there is none. */
   valueNow(space: NamespaceState, name: string): Uint8Array | undefined {
     const pending = space.pending.get(name);
-    if (pending !== undefined) return pending.deletes ? undefined : this.#readPending(space, pending);
+    if (pending !== undefined) return pending.deletes ? undefined : this.#readPending(space, name, pending);
     const location = space.index.find(name);
-    return location === undefined ? undefined : this.read(location);
+    return location === undefined ? undefined : this.valueAt(location, space, name);
   }
 
   /** Whether a write admitted now would find a value. */
@@ -74,11 +97,13 @@ export class RecordReader {
 
   #readPending(
     space: NamespaceState,
+    name: string,
     { segment, frame, offset, length, ordinal }: PendingRecord,
   ): Uint8Array {
     const position = { segmentId: segment.id, ordinal };
     const sealed = frame.view(offset, length);
-    const value = this.#sealer.openValue(sealed, segment.keys.records, position, () => space.key);
+    const opened = this.#sealer.open(sealed, segment.keys.records, position, () => space.key);
+    const value = valueOf(opened, { operation: operations.put, namespace: space.id, name });
     if (value === undefined) throw new Error('a record that was just sealed does not open');
     return value;
   }

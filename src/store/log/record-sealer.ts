@@ -90,22 +90,6 @@ export class RecordSealer {
     return parse(innerKeys(opened.namespace)?.open(opened.value, associatedData));
   }
 
-  /** As {@link open}, the value alone: what a read needs. */
-  openValue(
-    sealed: Uint8Array,
-    outer: XChaCha20Key,
-    position: RecordPosition,
-    innerKeys: InnerKeys,
-  ): Uint8Array | undefined {
-    const associatedData = this.#bind(position);
-    const plaintext = outer.open(sealed, associatedData);
-    const header = plaintext === undefined ? undefined : readRecordHeader(plaintext);
-    if (plaintext === undefined || header === undefined) return undefined;
-    const value = readValue(plaintext, header);
-    if (header.operation !== operations.sealedInner || value === undefined) return value;
-    return parse(innerKeys(header.namespace)?.open(value, associatedData))?.value;
-  }
-
   /**
    * Reads header and name of a record in an authenticated frame. The MAC of the frame covers every byte of the
    * ciphertext, so replaying may decrypt the beginning only, and leaves the tag to {@link open}.

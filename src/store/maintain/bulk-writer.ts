@@ -8,6 +8,8 @@ import { packAddress, packExtent } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
 
 const FRAME_BYTES = 1024 * 1024;
+/** Of the random number of the first record: with as many as a segment can have behind it, below 2^53. */
+const ORDINAL_BYTES = 6;
 
 /** Writes many records into new compacted segments, which no manifest lists until they are handed over. */
 export class BulkWriter {
@@ -58,8 +60,10 @@ export class BulkWriter {
     if (current !== undefined && current.length + this.#frame.length < this.#state.tuning.segmentBytes)
       return current;
     await this.finish();
-    const previous = this.#state.tuning.random(32);
-    const start = { kind: 'compacted', firstOrdinal: 0, previous } as const;
+    const { random } = this.#state.tuning;
+    // Not from 0: what a compaction that was cut off wrote under the same number of a segment must not open in this one.
+    const firstOrdinal = Buffer.from(random(ORDINAL_BYTES)).readUIntBE(0, ORDINAL_BYTES);
+    const start = { kind: 'compacted', firstOrdinal, previous: random(32) } as const;
     const segment = await this.#state.log.create(start, this.#state.keys.current);
     this.#segments.push(segment);
     this.#current = segment;

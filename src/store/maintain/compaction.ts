@@ -1,3 +1,4 @@
+import { equalBytes } from '../../bytes/concat.ts';
 import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { Breather } from '../breather.ts';
 import { damagedAt } from '../files/disk-failure.ts';
@@ -74,12 +75,14 @@ export class RunCompaction {
     const breather = new Breather();
     let found = scan.next();
     for (; found.kind === 'frame'; found = scan.next()) await this.#copyFrame(segment, found, breather);
-    if (found.kind !== 'end')
+    // Where the chain ends covers all of it. Another segment of this store is a genuine chain too, and compacted ones all
+    // begin with record 0: the host could have put one into this file.
+    if (found.kind !== 'end' || !equalBytes(scan.position.digest, segment.digest))
       throw damagedAt(
         'STORE_SEGMENT_DAMAGED',
         segmentFileName(segment.id),
         found.at,
-        'a frame was altered while the store was open',
+        'the segment was altered while the store was open',
       );
   }
 
@@ -105,7 +108,7 @@ export class RunCompaction {
     }
     if (namespace === undefined) return;
     if (operation === operations.createNamespace) {
-      const value = this.#state.reader.read(from);
+      const value = this.#state.reader.read(from, opened);
       const { extent } = await this.#writer.append({ operation, namespace: id, name, value }, undefined);
       this.#keptBytes += lengthOf(extent);
       return;
@@ -118,7 +121,7 @@ export class RunCompaction {
       const segment = await this.#writer.segmentForNext();
       // The namespace may have been erased during the wait, and then its key is gone.
       if (namespace.erased) return;
-      const value = this.#state.reader.read(from);
+      const value = this.#state.reader.read(from, opened);
       const to = this.#writer.put(segment, { operation, namespace: id, name, value }, namespace.key);
       if (namespace.keyPlace !== undefined) namespace.heldBy.add(segment.id);
       this.#moves.push({ namespace, name, from, to });
@@ -173,7 +176,7 @@ export class RunCompaction {
   }
 }
 
-/** Where the chain of a segment starts: its header was verified when the store opened, and its digest is in there. */
+/** Where the chain of a segment starts, by its file; where it ends is compared with what this process knows. */
 async function startOf(segment: Segment) {
   const header = new Uint8Array(SEGMENT_HEADER_BYTES);
   segment.handle.readSync(header, 0);

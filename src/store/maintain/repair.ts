@@ -77,7 +77,7 @@ async function rewrite(state: StoreState, lastSequence: number, fileSystem: File
       await writer.append({ operation: operations.createNamespace, namespace: id, name, value }, undefined);
       for (const entry of index.entries()) {
         const content = { operation: operations.put, namespace: id, name: entry.name };
-        await writer.append({ ...content, value: state.reader.read(entry) }, key);
+        await writer.append({ ...content, value: state.reader.valueAt(entry, { id }, entry.name) }, key);
       }
     }
     await writer.finish();

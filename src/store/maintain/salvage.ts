@@ -132,7 +132,9 @@ export class Salvage {
         end = found.at + found.bytes.length;
         segment.length = end;
         segment.digest = scan.position.digest;
-        this.lastSequence = Math.max(this.lastSequence, scan.position.ordinal - 1);
+        // The last segment is of the log; in a compacted one the numbers are no sequence.
+        if (segment.kind === 'log')
+          this.lastSequence = Math.max(this.lastSequence, scan.position.ordinal - 1);
       } else if ((await scan.resume(scan.position.ordinal)) === undefined) break;
       found = scan.next();
     }

@@ -39,7 +39,9 @@ const foundLog = ({ state, digests }: ReadLog, isOver: () => boolean): FoundLog 
   digestAt: (sequence) => digests.at(sequence),
   get: async (namespace, name) => {
     if (isOver()) throw storeClosed();
-    const location = state.namespaces.get(namespace)?.index.find(name);
-    return location === undefined ? undefined : state.reader.read(location);
+    const space = state.namespaces.get(namespace);
+    const location = space?.index.find(name);
+    if (space === undefined || location === undefined) return undefined;
+    return state.reader.valueAt(location, space, name);
   },
 });

@@ -62,11 +62,11 @@ export async function checkStore(source: RecoverySource): Promise<CheckReport> {
 async function checkRecords(state: StoreState): Promise<StoreProblem[]> {
   const problems: StoreProblem[] = [];
   const breather = new Breather();
-  for (const { index } of state.namespaces.all()) {
-    for (const entry of index.entries()) {
+  for (const space of state.namespaces.all()) {
+    for (const entry of space.index.entries()) {
       await breather.pause();
       try {
-        state.reader.read(entry);
+        state.reader.valueAt(entry, space, entry.name);
       } catch (error) {
         if (!(error instanceof LatchkeyError) || error.family === 'problem') throw error;
         problems.push(problemOf(error));

@@ -129,7 +129,7 @@ describe('parts of a path that a URL parser removes', () => {
 describe('AgentClient', () => {
   const client = new AgentClient(socketPath);
 
-  it.each(['.', '..', ''])('sends nothing with %j as a name', async (name) => {
+  it.each(['.', '..', '', 'half \ud800'])('sends nothing with %j as a name', async (name) => {
     await makeShares();
     const refused = { name: 'ProblemError', code: 'FIELD_INVALID' };
     const calls = [
