@@ -274,6 +274,7 @@ export class LatchkeyNode implements AsyncDisposable {
   /** Runs all work of a node with an open store. */
   async #live(rooms: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
     const healing = rooms.guardian.heal();
+    const { chain } = this.#parts;
     const aside = (event: string, work: Promise<unknown> | undefined) =>
       whileHealing(this.#parts.log, event, work, this.#stop.signal);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
@@ -292,7 +293,7 @@ export class LatchkeyNode implements AsyncDisposable {
       aside('ring.failed', isReleased.then(runRing)),
       aside(
         'tcb.not-judged',
-        this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
+        this.#warnings?.run(async () => serversOfStore(this.#openNode(), chain), this.#stop.signal),
       ),
     ]);
   }
