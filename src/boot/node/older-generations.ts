@@ -98,6 +98,11 @@ export class OlderGenerations {
     return Math.max(0, ...this.#generations.keys(), ...this.#made.keys()) + 1;
   }
 
+  /** The newest generation that was made: the keyslot file may have it, whatever the host shows of that file. */
+  get lastMade(): OldGeneration | undefined {
+    return this.#made.get(Math.max(0, ...this.#made.keys()));
+  }
+
   /** The lineages of former store keys that are not closed everywhere. */
   get lineages(): readonly OldLineage[] {
     // The present one is noted before the store key changes, and stays in force if the change fails.
