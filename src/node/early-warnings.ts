@@ -193,12 +193,12 @@ function findingToJson({ server, warning, failure }: Finding): Readonly<Record<s
   };
 }
 
-/** The registered servers that hold a slot of the store, as the chain knows them now. */
+/** The registered servers that hold a slot of the open store, as the chain knows them now. */
 export async function serversOfStore(
-  { book }: Pick<OpenNode, 'book'>,
+  node: Pick<OpenNode, 'book'> | undefined,
   chain: Pick<ChainView, 'snapshot'>,
 ): Promise<readonly PeerRecord[]> {
-  const holders = new Set((book.newest?.slots ?? []).map(({ server }) => toHex(server)));
+  const holders = new Set((node?.book.newest?.slots ?? []).map(({ server }) => toHex(server)));
   const { servers } = await chain.snapshot();
   return servers.filter(({ account }) => holders.has(toHex(account)));
 }

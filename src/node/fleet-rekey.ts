@@ -2,12 +2,12 @@ import { z } from 'zod';
 import type { RotationDesk } from '../agent/rotation-routes.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
 import { utf8 } from '../bytes/concat.ts';
-import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
-import { deriveKey } from '../crypto/hkdf.ts';
+import { parsePrefixedHex } from '../bytes/hex.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import type { FleetRules } from '../fleet/fleet-body.ts';
 import type { Log } from '../observe/log.ts';
 import { type Clock, monotonicMsOf } from '../time/clock.ts';
+import { storeKeyName } from './store-key-name.ts';
 
 const NAMESPACE = 'latchkey/fleet';
 const NAME = 'rekey';
@@ -16,7 +16,6 @@ const SPREAD_MS = 3_600_000;
 /** Between two attempts, when one has failed. */
 const RETRY_MS = 15 * 60_000;
 const LOOK_EVERY_MS = 30_000;
-const NAME_OF_KEY = 'latchkey/v1/rekey/store-key';
 
 /**
  * What the store remembers of a request: with which store key it was first seen. Another key in force later means that the
@@ -89,7 +88,7 @@ export class FleetRekey {
       return;
     }
     const { sinceMs, formerKey } = await this.#remembered(wanted.id, node);
-    const isDone = formerKey !== nameOfKey(node);
+    const isDone = formerKey !== storeKeyName(node);
     this.#report = { ...wanted, state: isDone ? 'done' : 'waiting' };
     if (isDone || !this.#isDue(wanted.id, node, sinceMs)) return;
     const { rotation, clock, log } = this.#parts;
@@ -116,7 +115,7 @@ export class FleetRekey {
     const record = {
       version: 1,
       id,
-      formerKey: nameOfKey(node),
+      formerKey: storeKeyName(node),
       sinceMs: this.#parts.clock.nowMs(),
     } as const;
     await namespace.put(NAME, utf8(JSON.stringify(record)));
@@ -133,10 +132,6 @@ function readRecord(bytes: Uint8Array | undefined): RekeyRecord | undefined {
     return undefined;
   }
 }
-
-/** Names a store key without revealing it. */
-const nameOfKey = ({ storeKey }: OpenNode): string =>
-  toPrefixedHex(deriveKey(storeKey.reveal(), NAME_OF_KEY));
 
 function spreadOf(account: Uint8Array, id: string): number {
   const digest = sha256(account, parsePrefixedHex(id, 16, 'rekey.id'));

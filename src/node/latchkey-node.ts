@@ -27,6 +27,7 @@ import { registerIfWanted } from './registration.ts';
 import { drainDesk } from './ring/drain-desk.ts';
 import type { RingMembership } from './ring/ring-membership.ts';
 import { RingPart } from './ring/ring-part.ts';
+import { rollbackDesk } from './rollback-desk.ts';
 import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
@@ -85,7 +86,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));
     this.#rotation = new Rotation(async () => {
       const generation = await this.rotateStoreKey();
-      await this.#audit.note('store-key.changed', { generation });
+      await this.#audit.noteStoreKey(this.#openNode(), false);
       return generation;
     }, parts.log);
     this.#clockDoubt = new ClockDoubt(() => clock.nowMs());
@@ -292,7 +293,7 @@ export class LatchkeyNode implements AsyncDisposable {
       aside('ring.failed', isReleased.then(runRing)),
       aside(
         'tcb.not-judged',
-        this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
+        this.#warnings?.run(() => serversOfStore(this.open, this.#parts.chain), this.#stop.signal),
       ),
     ]);
   }
@@ -344,7 +345,7 @@ export class LatchkeyNode implements AsyncDisposable {
         return this.#rotation;
       },
       custody: () => this.#examined().custody,
-      rollback: () => ({ accept: () => this.#acceptOlderStore() }),
+      rollback: () => rollbackDesk(this.#examined(), this.#audit),
       audit: () => {
         this.#openServing();
         return this.#audit.requireLog();
@@ -373,13 +374,6 @@ export class LatchkeyNode implements AsyncDisposable {
   /** Whether a human decided to go on from an older store: at the start, or by the agent's route since. */
   #isOlderDisk({ rollback }: OpenNode): boolean {
     return this.#options.acceptRolledBackStore === true || rollback?.acceptsOlder === true;
-  }
-
-  #acceptOlderStore(): ReturnType<GuardianRooms['guardian']['acceptOlderStore']> {
-    const accepted = this.#examined().acceptOlderStore();
-    // Before the store is open there is no log; then the entry of the start says it.
-    void this.#audit.note('rollback.accepted', accepted);
-    return accepted;
   }
 
   #examined(): GuardianRooms['guardian'] {

@@ -282,6 +282,9 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
       subject.run('accept-rollback', '--config', subject.configFile, ...flags);
     const asked = await accept();
     expect([asked.code, asked.stdout.includes('Nothing was changed')]).toEqual([1, true]);
+    expect(asked.stdout).toMatch(
+      /this disk: incarnation \d+, sequence \d+\.\nWhat .*: incarnation \d+, sequence \d+/,
+    );
     await agentUntil(subject.socketPath, '/status', isLockedBecause('STORE_ROLLED_BACK'));
     const accepted = await accept('--yes');
     expect(accepted.code, accepted.stderr).toBe(0);

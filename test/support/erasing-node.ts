@@ -104,6 +104,7 @@ export async function nodeWith(
     servers: readonly number[] = [1, 2, 3],
     shown: Readonly<Record<number, readonly SlotId[]>> = {},
     waitMs = HOUR_MS,
+    isBacked?: boolean,
   ) => {
     const snapshot = {
       servers: servers.map((byte) => ({ account: serverOf(byte) })),
@@ -114,7 +115,8 @@ export async function nodeWith(
     const from = asked.length;
     // No back-off lasts longer.
     clock.atMs += waitMs;
-    erasure.run(snapshot, new Map(byServer), new AbortController().signal);
+    const shownSlots = { byServer: new Map(byServer), isBacked: isBacked ?? byServer.length > 0 };
+    erasure.run(snapshot, shownSlots, new AbortController().signal);
     for (let turn = 0; turn < 60; turn++) await Promise.resolve();
     return asked.slice(from);
   };

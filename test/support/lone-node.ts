@@ -30,6 +30,8 @@ export interface LoneNodeOptions extends NodeOptions {
   readonly disk?: SimulatedDisk;
   /** Replaces the network for fleet manifests. */
   readonly fetch?: Fetch;
+  /** Whether it asks the collateral of the world for early warnings too. */
+  readonly warnsEarly?: boolean;
   /** Another number gives other random bytes: a second start must not draw the slot ids of the first. */
   readonly start?: number;
 }
@@ -62,6 +64,7 @@ export async function loneNode(world: SimulatedWorld, options: LoneNodeOptions =
     fileSystem: disk,
     verifier,
     collateral,
+    ...(options.warnsEarly === true ? { earlyCollateral: collateral } : {}),
     chain: { ...chain, [Symbol.asyncDispose]: async () => undefined },
     quotes: {
       quote: async (reportData) => {

@@ -16,7 +16,7 @@ import { AttemptPace } from './attempt-pace.ts';
 import { GenerationMaker } from './generation-maker.ts';
 import { GenerationNeed } from './generation-need.ts';
 import { Holder } from './holder.ts';
-import { KeyErasure } from './key-erasure.ts';
+import { KeyErasure, type ShownSlots } from './key-erasure.ts';
 import { MissingKeyFetcher } from './missing-key-fetcher.ts';
 import { Renewal } from './renewal.ts';
 import {
@@ -246,10 +246,16 @@ export class Healer {
     return check;
   }
 
-  /** Slots of the lineage that the servers of the keyslot file show; none before the own n slots live. */
-  #shownBy({ checked }: SlotCheck): ReadonlyMap<string, readonly SlotId[]> {
-    if (!this.#isBacked) return new Map();
-    return new Map(checked.map(({ slot, shown }) => [toHex(slot.server), shown] as const));
+  /** Slots of the lineage that the servers of the keyslot file show; none before t own slots live. */
+  #shownBy({ checked }: SlotCheck): ShownSlots {
+    const isEnough = this.#live >= (this.#node.book.newest?.t ?? Number.POSITIVE_INFINITY);
+    const byServer = new Map<string, readonly SlotId[]>();
+    for (const { slot, shown } of isEnough ? checked : []) {
+      const name = toHex(slot.server);
+      // A server may have slots of two generations, and not answer for both.
+      byServer.set(name, [...(byServer.get(name) ?? []), ...shown]);
+    }
+    return { byServer, isBacked: this.#isBacked };
   }
 
   /** Whether the newest generation is old, and its n servers all live and stay, so that they can give new keys. */

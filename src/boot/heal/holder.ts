@@ -127,7 +127,7 @@ export class Holder {
    *   open the store again.
    */
   async begin(live: number): Promise<string | undefined> {
-    const { hold, sealed, store, book, byCustodians, openings } = this.#node;
+    const { hold, sealed, store, book, byCustodians, openings, older } = this.#node;
     hold.requireCurrent();
     const { lease } = store;
     this.#heldAtMs ??= this.#monotonicMs;
@@ -145,6 +145,8 @@ export class Holder {
     }
     hold.begin();
     store.release();
+    // Before the keyslot file changes: what a cut off change of the store key left is known by that file alone.
+    await older.save();
     this.#parts.log('info', 'node.holds', { incarnation: hold.incarnation.number });
     return undefined;
   }

@@ -21,6 +21,8 @@ import { PacedRequests } from './paced-requests.ts';
 const MAX_ABANDONED = 128;
 /** Most registered quotes that are verified at one look, to find a server that may be visited. */
 const MAX_EXAMINED = 8;
+/** A server with so many slots of the lineage soon refuses new ones: a keyslot file needs two of them. */
+const CROWDED = MAX_LINEAGE_SLOTS / 2;
 /** The longest wait before a server is asked again, in longest waits of other attempts. */
 const SLOWER = 4;
 
@@ -39,6 +41,14 @@ export interface KeyErasureParts {
    * @returns whether the operator accepted, for this start, that what that instance wrote is lost.
    */
   readonly onOvertaken: (by: Incarnation, lineage: string) => boolean;
+}
+
+/** Slots of the lineage that servers showed. */
+export interface ShownSlots {
+  /** By server (hex); none while fewer than t slots of the newest generation live. */
+  readonly byServer: ReadonlyMap<string, readonly SlotId[]>;
+  /** Whether all slots of this node live. */
+  readonly isBacked: boolean;
 }
 
 /**
@@ -89,16 +99,14 @@ export class KeyErasure {
 
   /**
    * Starts what is due and returns at once; only for an instance that holds the account.
-   * @param shown slots of the lineage that servers showed, by server (hex); empty unless all slots of this node live.
-   *   Those that are in no generation are erased: of an attempt that was cut off, or of the time after a backup was made.
-   *   The caller has no generation under way.
+   * @param shown slots of the lineage that servers showed. Those that are in no generation are erased: of attempts that were
+   *   cut off, or of the time after a backup was made. The caller has no generation under way.
    */
-  run(snapshot: ChainSnapshot, shown: ReadonlyMap<string, readonly SlotId[]>, signal: AbortSignal): void {
+  run(snapshot: ChainSnapshot, { byServer, isBacked }: ShownSlots, signal: AbortSignal): void {
     const { book, older } = this.#node;
     this.#noteChain(snapshot);
     this.#reportDropped();
-    // What is shown says that all slots of this node live.
-    if (shown.size > 0) void older.settle();
+    if (isBacked) void older.settle();
     const old = new Map<string, OldSlot[]>();
     for (const slot of older.erasable.flatMap(({ slots }) => slots)) {
       // A slot of the keyslot file is never erased, whatever the list says: the host may have put back an older file.
@@ -110,8 +118,10 @@ export class KeyErasure {
     for (const record of snapshot.servers) {
       const name = toHex(record.account);
       const slots = old.get(name) ?? [];
-      const seen = shown.size === 0 ? [] : [...(shown.get(name) ?? []), ...(this.#found.get(name) ?? [])];
-      const strays = [...(this.#abandoned.get(name) ?? []), ...seen].filter((slotId) => !book.has(slotId));
+      const strays = [
+        ...(this.#abandoned.get(name) ?? []),
+        ...this.#needless(name, byServer, isBacked),
+      ].filter((slotId) => !book.has(slotId));
       const ids = [...slots.map(({ slotId }) => slotId), ...strays];
       if (ids.length > 0 || record === visited) {
         this.#requests.start(
@@ -122,6 +132,20 @@ export class KeyErasure {
       }
     }
     this.#former.run(snapshot, signal, (record, error) => this.#logFailure(record, error));
+  }
+
+  /**
+   * Slots at a server that no generation of the keyslot file has, as far as they may go. Before all slots of the file live
+   * only where a server has so many that it soon refuses new ones: attempts that were cut off again and again would keep
+   * this node from ever being backed. Not those of the last generation that was made: the host may hide the file with it.
+   */
+  #needless(name: string, byServer: ShownSlots['byServer'], isBacked: boolean): readonly SlotId[] {
+    if (byServer.size === 0) return [];
+    const seen = [...(byServer.get(name) ?? []), ...(this.#found.get(name) ?? [])];
+    if (isBacked) return seen;
+    if (new Set(seen.map(toHex)).size < CROWDED) return [];
+    const last = this.#node.older.lastMade?.slots ?? [];
+    return seen.filter((id) => !last.some(({ slotId }) => equalBytes(slotId, id)));
   }
 
   #noteChain({ servers }: ChainSnapshot): void {

@@ -6,6 +6,7 @@ import { type LockedCause, lockedCauseOf } from '../node/locked-cause.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import { type NodeState, summarize } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
+import { type RefusedStore, refusedStoreOf } from '../node/rollback-acceptance.ts';
 import { attemptOpening } from './attempt-opening.ts';
 import { isOlderDisk, isRefusal, messageOf, mustClose } from './boot-errors.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
@@ -270,23 +271,29 @@ export class Guardian {
   }
 
   /**
-   * Goes on from the store that was refused as an older one, on a human's command: also where it is open and must stay so,
-   * because its key may be nowhere else.
-   * @returns the head of which the loss is accepted.
+   * The store that is refused as an older one: what {@link acceptOlderStore} would go on from, and what would be lost.
    * @throws RefusalError ROLLBACK_NOT_REFUSED.
    */
-  acceptOlderStore(): { readonly incarnation: number; readonly sequence: number } {
+  get refusedStore(): RefusedStore {
     const state = this.#state;
     const isRefused =
       (state.name === 'locked' || state.name === 'unclaimed') && state.cause === 'rolled-back';
-    const head = isRefused ? this.#parts.acceptance.acceptRefused() : undefined;
-    if (head === undefined) {
-      throw new RefusalError('ROLLBACK_NOT_REFUSED', `the node is ${summarize(state)}`, {
-        expected: 'a store that is refused with STORE_ROLLED_BACK',
-        observed: state.name,
-      });
-    }
-    const accepted = { incarnation: head.incarnation.number, sequence: head.sequence };
+    const refused = isRefused ? this.#parts.acceptance.refused : undefined;
+    if (refused !== undefined) return refusedStoreOf(refused);
+    throw new RefusalError('ROLLBACK_NOT_REFUSED', `the node is ${summarize(state)}`, {
+      expected: 'a store that is refused with STORE_ROLLED_BACK',
+      observed: state.name,
+    });
+  }
+
+  /**
+   * Goes on from the store that was refused as an older one, on a human's command: also where it is open and must stay so,
+   * because its key may be nowhere else.
+   * @throws RefusalError ROLLBACK_NOT_REFUSED.
+   */
+  acceptOlderStore(): RefusedStore {
+    const accepted = this.refusedStore;
+    this.#parts.acceptance.acceptRefused();
     this.#parts.log('warn', 'store.rollback-accepted', {
       expectedIncarnation: accepted.incarnation,
       expectedSequence: accepted.sequence,

@@ -11,12 +11,14 @@ import { orAborted } from '../../time/or-aborted.ts';
 import { AccountHold, bootRandom } from '../node/account-hold.ts';
 import { readIdentity } from '../node/identity.ts';
 import { NodeFolder } from '../node/node-folder.ts';
+import type { OldLineage } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { RollbackCheck } from '../node/rollback-check.ts';
 import { provenPart } from '../obtain/proven-part.ts';
 import { type RecoveredKey, recoverStoreKey } from '../obtain/recovery.ts';
 import { assembleNode, bookOf, leaseOf, openStoreOf } from './assemble-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
+import { neverInForce } from './cut-off-rotation.ts';
 
 /**
  * One attempt to open a node that was there before, with what its key servers remember.
@@ -26,23 +28,33 @@ import type { BootStage, GuardianParts } from './boot-stage.ts';
 export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined> {
   const { parts, folder } = stage;
   const file = await new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
-  for (let rest = file; ; ) {
-    const recovered = keyOfCustodians(stage, rest) ?? (await recoverKey(stage, rest));
-    if (recovered === undefined) return undefined;
-    let store: SealedStore | undefined;
-    const rollback = rollbackCheckOf(parts, recovered, stage.refusedBy());
-    try {
-      store = await openStoreOf(parts, folder.path, recovered.storeKey, rollback);
-      return await takeOver(stage, file, store, recovered, rollback);
-    } catch (error) {
-      await store?.close().catch(() => undefined);
-      wipeRecovered(recovered);
-      stage.noteRefusal(rollback.refusedBy);
-      const other = isWrongKey(error) ? fileWithout(rest, recovered.generation) : undefined;
-      if (other === undefined) throw error;
-      parts.log('warn', 'generation.of-another-store', { generation: recovered.generation });
-      rest = other;
+  /** Of a generation that does not open the store. */
+  let cutOff: OldLineage | undefined;
+  try {
+    for (let rest = file; ; ) {
+      const recovered = keyOfCustodians(stage, rest) ?? (await recoverKey(stage, rest));
+      if (recovered === undefined) return undefined;
+      let store: SealedStore | undefined;
+      const rollback = rollbackCheckOf(parts, recovered, stage.refusedBy());
+      try {
+        store = await openStoreOf(parts, folder.path, recovered.storeKey, rollback);
+        const node = await takeOver(stage, file, store, recovered, rollback);
+        if (cutOff !== undefined) node.older.leaveCutOff(cutOff);
+        cutOff = undefined;
+        return node;
+      } catch (error) {
+        await store?.close().catch(() => undefined);
+        cutOff = isWrongKey(error) ? neverInForce(rest, recovered) : cutOff;
+        wipeRecovered(recovered);
+        stage.noteRefusal(rollback.refusedBy);
+        const other = isWrongKey(error) ? fileWithout(rest, recovered.generation) : undefined;
+        if (other === undefined) throw error;
+        parts.log('warn', 'generation.of-another-store', { generation: recovered.generation });
+        rest = other;
+      }
     }
+  } finally {
+    cutOff?.secret.wipe();
   }
 }
 

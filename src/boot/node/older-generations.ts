@@ -90,9 +90,17 @@ export class OlderGenerations {
     return this.generations.filter(({ generation }) => !this.#missed.has(generation));
   }
 
-  /** The number after those of all generations that were left behind. */
+  /**
+   * The number after those of all generations that were made or left behind. One that could not be put into the keyslot
+   * file counts too: under its number the list would know the slots of only one of two.
+   */
   get nextNumber(): number {
-    return Math.max(0, ...this.#generations.keys()) + 1;
+    return Math.max(0, ...this.#generations.keys(), ...this.#made.keys()) + 1;
+  }
+
+  /** The newest generation that was made: the keyslot file may have it, whatever the host shows of that file. */
+  get lastMade(): OldGeneration | undefined {
+    return this.#made.get(Math.max(0, ...this.#made.keys()));
   }
 
   /** The lineages of former store keys that are not closed everywhere. */
@@ -180,6 +188,25 @@ export class OlderGenerations {
       while (this.#lineages.size > MAX_LINEAGES) this.#dropLineage(name);
       await this.#save();
     });
+  }
+
+  /**
+   * Notes the lineage of a change of the store key that was cut off before it came into force; durable with {@link save}.
+   * Only of a change that this store began, which it noted: the host can write a generation of its own into the file.
+   */
+  leaveCutOff(old: OldLineage): void {
+    const present = this.#lineages.get(lineageName(this.#tag));
+    if (present === undefined) {
+      old.secret.wipe();
+      return;
+    }
+    this.#setLineage(lineageName(this.#tag), { ...present, generations: [] });
+    this.#setLineage(lineageName(tagOf(old.secret)), old);
+  }
+
+  /** Makes durable what is not, where the store takes it; else at the next look at the slots. */
+  save(): Promise<boolean> {
+    return this.#oneAfterAnother(() => this.#save());
   }
 
   /** Notes that a lineage stays in force after all: the store key was not changed. */

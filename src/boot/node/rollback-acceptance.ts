@@ -15,6 +15,24 @@ interface OlderStore {
   readonly store: StorePosition;
 }
 
+/** The heads of a store that was refused as an older one, as an operator sees them before they decide. */
+export interface RefusedStore {
+  /** Number of the instance that wrote the newest head which a server remembers. */
+  readonly incarnation: number;
+  readonly sequence: number;
+  /** Number of the instance that wrote the store on this disk last. */
+  readonly storeIncarnation: number;
+  readonly storeSequence: number;
+}
+
+/** The numbers of both heads. */
+export const refusedStoreOf = ({ head, store }: OlderStore): RefusedStore => ({
+  incarnation: head.incarnation.number,
+  sequence: head.sequence,
+  storeIncarnation: store.incarnation.number,
+  storeSequence: store.sequence,
+});
+
 /**
  * A human's decision to go on from an older store, in one process. It counts once: for the newest head that the first
  * opening was shown, and for the store that was opened then. A later head, or a store that is older still, is refused
@@ -87,13 +105,15 @@ export class RollbackAcceptance {
     this.#isUnused = false;
   }
 
-  /** A human accepts what was refused last, in this process. @returns its head; `undefined` when nothing was refused. */
-  acceptRefused(): Head | undefined {
-    const refused = this.#refused;
-    if (refused === undefined) return undefined;
-    this.#accepted = refused;
+  /** What was refused last, in this process, and is not accepted. */
+  get refused(): OlderStore | undefined {
+    return this.#refused;
+  }
+
+  /** A human accepts what was refused last. */
+  acceptRefused(): void {
+    this.#accepted = this.#refused ?? this.#accepted;
     this.#refused = undefined;
-    return refused.head;
   }
 
   /**

@@ -16,23 +16,26 @@ interface AcceptOptions extends ConfigOptions {
 export function acceptRollbackCommand(): Command {
   return addConfigOption(new Command('accept-rollback'), 'configuration file of the running node')
     .description('let a running node go on from a store that is older than what its key servers remember')
-    .option('--yes', 'do it; without this only say what it means')
+    .option('--yes', 'do it; without this only say what would be lost')
     .action(acceptRollback);
 }
 
 async function acceptRollback(options: AcceptOptions): Promise<void> {
   const config = await readConfig(options.config);
+  const method = options.yes === true ? 'PUT' : 'GET';
+  const answer = await askAgent(agentSocketOf(config), '/rollback/acceptance', { quietMs: 30_000, method });
+  if (answer.statusCode !== 200) throw await agentProblem(answer);
+  const { incarnation, sequence, storeIncarnation, storeSequence } = await readAgentJson(answer);
   if (options.yes !== true) {
-    console.log(`${warning}\nNothing was changed; say --yes to lose those writes.`);
+    console.log(
+      `${warning}\n` +
+        `The store on this disk: incarnation ${storeIncarnation}, sequence ${storeSequence}.\n` +
+        `What a key server remembers: incarnation ${incarnation}, sequence ${sequence}.\n` +
+        'Nothing was changed; say --yes to lose what lies between the two.',
+    );
     process.exitCode = exitCodes.refused;
     return;
   }
-  const answer = await askAgent(agentSocketOf(config), '/rollback/acceptance', {
-    quietMs: 30_000,
-    method: 'PUT',
-  });
-  if (answer.statusCode !== 200) throw await agentProblem(answer);
-  const { incarnation, sequence } = await readAgentJson(answer);
   console.log(
     `accepted: what was written after this store, up to incarnation ${incarnation}, sequence ${sequence}, is lost`,
   );

@@ -82,6 +82,8 @@ function scene(
     })),
   };
   const written: unknown[] = [];
+  /** How many records were written when what is left behind was made durable. */
+  const savedAfter: number[] = [];
   const node = {
     hold,
     identity: { account: accountOf(200) },
@@ -96,6 +98,12 @@ function scene(
     byCustodians,
     sealed: { batch: async (operations: unknown) => void written.push(operations) },
     store: { release: () => undefined, lease },
+    older: {
+      save: async () => {
+        await null;
+        savedAfter.push(written.length);
+      },
+    },
     openings: { recordOf: () => [] },
     formerLeaseMs,
   } as unknown as OpenNode;
@@ -116,7 +124,7 @@ function scene(
   const snapshot = {
     servers: all.filter(({ isGone }) => !isGone).map(({ number }) => ({ account: accountOf(number) })),
   } as unknown as ChainSnapshot;
-  return { hold, holder: new Holder(parts, node), snapshot, written };
+  return { hold, holder: new Holder(parts, node), snapshot, written, savedAfter };
 }
 
 const stale: PeerFailure = { kind: 'refused', code: 'TIMESTAMP_STALE', detail: 'the timestamp is 300 s off' };
@@ -179,11 +187,12 @@ describe('the first record of a boot', () => {
     expect(written).toEqual([]);
   });
 
-  it('is written by a boot that holds', async () => {
-    const { hold, holder, written } = scene([{ t: 2, servers: [1, 2, 3].map(serverOf) }]);
+  it('is written by a boot that holds; then, before anything else, what the store leaves behind', async () => {
+    const { hold, holder, written, savedAfter } = scene([{ t: 2, servers: [1, 2, 3].map(serverOf) }]);
     hold.take();
     expect(await holder.begin(0)).toBeUndefined();
     expect(written).toHaveLength(1);
+    expect(savedAfter).toEqual([1]);
   });
 });
 

@@ -258,3 +258,42 @@ describe('slots of the lineage that are in no generation', () => {
     expect(node.asked.some(({ server }) => server === 1)).toBe(true);
   });
 });
+
+describe('slots of attempts that were cut off again and again', () => {
+  const strays = (count: number, name = 9) =>
+    Array.from({ length: count }, () => enrolledServer(name).slotId);
+  const askedOf = (looks: Awaited<ReturnType<Awaited<ReturnType<typeof nodeWith>>['run']>>) =>
+    looks.filter(({ server }) => server === 1).flatMap(({ update }) => update.forget.map(toHex));
+
+  it('are erased before the node is backed where a server has so many that it soon takes no more', async () => {
+    const book = strays(2, 1);
+    const node = await nodeWith(new MemoryStore(), book);
+    const few = [...book, ...strays(13)];
+    expect(askedOf(await node.run([1], { 1: few }, HOUR_MS, false))).toEqual([]);
+    // Shown twice, they are no more.
+    expect(askedOf(await node.run([1], { 1: [...few, ...few] }, HOUR_MS, false))).toEqual([]);
+    const many = [...few, ...strays(1)];
+    const asked = askedOf(await node.run([1], { 1: many }, HOUR_MS, false));
+    expect(asked.sort()).toEqual(many.slice(2).map(toHex).sort());
+    // Nothing is shown while fewer than t slots of the newest generation live.
+    expect(askedOf(await node.run([1], {}, HOUR_MS, false))).toEqual([]);
+  });
+
+  it('are not those of the last generation that was made: the keyslot file with it may be hidden', async () => {
+    const node = await nodeWith();
+    const [cut, last] = [
+      (await enrol({ t: 2, n: 3 })).generation,
+      (await enrol({ t: 2, n: 3 }, { generation: 2 })).generation,
+    ];
+    await node.older.make(last);
+    await node.older.make(cut);
+    node.older.compare(undefined);
+    const shown = [...strays(15), slotAt(cut, 1).slotId, slotAt(last, 1).slotId];
+    const asked = askedOf(await node.run([1], { 1: shown }, HOUR_MS, false));
+    expect(asked).toContain(toHex(slotAt(cut, 1).slotId));
+    expect(asked).not.toContain(toHex(slotAt(last, 1).slotId));
+    expect(askedOf(await node.run([1], { 1: shown }, HOUR_MS, true))).toContain(
+      toHex(slotAt(last, 1).slotId),
+    );
+  });
+});

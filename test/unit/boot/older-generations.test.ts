@@ -78,7 +78,7 @@ describe('generations that left the keyslot file', () => {
     for (const generation of [one, two, three]) await older.make(generation);
     await older.leave([one]);
     older.compare({ ...identity, generations: [three, two] });
-    expect([picture(older), older.nextNumber]).toEqual([[[1, 2, 3]], 2]);
+    expect([picture(older), older.nextNumber]).toEqual([[[1, 2, 3]], 4]);
     // A boot with another file.
     const again = await openOlder(store);
     again.compare({ ...identity, generations: [two] });
@@ -96,6 +96,22 @@ describe('generations that left the keyslot file', () => {
     const last = await openOlder(store);
     last.compare({ ...identity, generations: [two] });
     expect(picture(last)).toEqual([[1, 2, 3]]);
+  });
+
+  it('keep their slots when the disk did not take the file with one of them: no number is used twice', async () => {
+    const store = new MemoryStore();
+    const older = await openOlder(store);
+    const lost = await made(older.nextNumber);
+    // The disk does not say whether the keyslot file with it is in force; the next attempt follows.
+    await older.make(lost);
+    const next = await made(older.nextNumber);
+    await older.make(next);
+    await older.leave([next]);
+    const again = await openOlder(store);
+    again.compare({ ...identity, generations: [next] });
+    const slots = again.generations.flatMap((one) => one.slots.map(({ slotId }) => slotId));
+    expect(slots).toEqual(expect.arrayContaining([...idsOf(lost, 0, 1, 2), ...idsOf(next, 0, 1, 2)]));
+    expect(again.open).toHaveLength(2);
   });
 
   it('are not those that the keyslot file has again', async () => {
