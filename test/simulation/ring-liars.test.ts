@@ -69,6 +69,10 @@ describe('a member that lies', () => {
       (await nodeOf(holder).answer(from, { status, message })).message;
     await ask(far, { kind: 'compare', prefix: '', digest: '00'.repeat(32), without });
     const ids = [toHex(id)];
+    const mark = 'aa'.repeat(32);
+    await ring.until(nodeOf(holder).mark(id, mark, 'bb'.repeat(16)));
+    expect(await ask(far, { kind: 'marks', after: '' })).toEqual({ kind: 'marks', marks: [], upTo: '' });
+    expect(await ask(order[1] ?? far, { kind: 'marks', after: '' })).toMatchObject({ marks: [{ mark }] });
     expect(await ask(far, { kind: 'fetch', ids })).toEqual({ kind: 'records', records: [] });
     const configuration = [order.slice(0, 4)] as const;
     expect(await ask(far, { kind: 'read', configuration, id: toHex(id) })).toMatchObject({ kind: 'refused' });
@@ -148,6 +152,26 @@ describe('a member that lies', () => {
     const before = ring.time.nowMs();
     await ring.until(nodeOf(other).repair());
     expect(ring.time.nowMs() - before).toBeLessThan(60_000);
+  });
+
+  it('and hands over marks for ever holds up no joiner', LONG, async () => {
+    const { ring } = await ringOf(4, 37);
+    const [liar = expect.fail('none')] = ring.running();
+    const joiner = await ring.join();
+    let asked = 0;
+    lie(ring, liar, async (_from, request) => {
+      if (request.kind === 'compare') return { kind: 'same' };
+      if (request.kind !== 'marks') return { kind: 'done' };
+      asked += 1;
+      await new Promise<void>((resolve) => ring.time.after(200, resolve));
+      return { kind: 'marks', marks: [], upTo: asked.toString(16).padStart(64, '0') };
+    });
+    const before = ring.time.nowMs();
+    await ring.rounds(1);
+    expect(asked).toBeGreaterThan(0);
+    expect(ring.time.nowMs() - before).toBeLessThan(5 * 60_000);
+    await ring.rounds(2);
+    expect(nodeOf(joiner).isReady).toBe(true);
   });
 
   it('and calls others too old keeps nobody from reading', LONG, async () => {

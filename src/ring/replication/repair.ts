@@ -2,6 +2,7 @@ import { toHex } from '../../bytes/hex.ts';
 import { isWritten } from '../placement/configuration.ts';
 import type { RingMember } from '../placement/member.ts';
 import type { RingViews } from '../placement/views.ts';
+import type { MarkStore } from './entry.ts';
 import type { HeldRecord, Holdings } from './holdings.ts';
 import type { Listed, NodeStatus } from './messages.ts';
 import type { Peers } from './peers.ts';
@@ -54,6 +55,7 @@ export class Repair {
   readonly #holdings: Holdings;
   readonly #shared: SharedRecords;
   readonly #peers: Peers;
+  readonly #marks: MarkStore;
   readonly #elapsedMs: () => number;
   #complete: number;
   #budget = 0;
@@ -72,6 +74,7 @@ export class Repair {
     readonly holdings: Holdings;
     readonly shared: SharedRecords;
     readonly peers: Peers;
+    readonly marks: MarkStore;
     /** Block of the view for which the records on the disk are complete; -1 for a node that joins. */
     readonly complete: number;
     /** Milliseconds of a clock that nobody turns. */
@@ -82,6 +85,7 @@ export class Repair {
     this.#holdings = parts.holdings;
     this.#shared = parts.shared;
     this.#peers = parts.peers;
+    this.#marks = parts.marks;
     this.#complete = parts.complete;
     this.#elapsedMs = parts.elapsedMs;
   }
@@ -115,7 +119,7 @@ export class Repair {
     const failures: unknown[] = [];
     for (const difference of differences) {
       // What one member sends, or what the disk refuses, must not end the round with the others.
-      const isSame = await this.#settle(difference).catch((error: unknown) => {
+      const isSame = await this.#bring(difference, target.block).catch((error: unknown) => {
         failures.push(error);
         return false;
       });
@@ -202,6 +206,31 @@ export class Repair {
       } else if (reply?.kind !== 'same') return undefined;
     }
     return status === undefined ? undefined : { theirs, ours, status, isWhole: prefixes.length === 0 };
+  }
+
+  /** @returns whether the member has nothing that this node lacks, marks included where this node is not complete. */
+  async #bring(difference: Difference, block: number): Promise<boolean> {
+    if (!(await this.#settle(difference))) return false;
+    return this.#complete >= block || this.#takeMarks(difference.member);
+  }
+
+  /**
+   * Takes the marks of the ids that this node holds, so that a change of the members loses none: those that a write quorum
+   * of the old set has are known to each member that is complete.
+   */
+  async #takeMarks(member: RingMember): Promise<boolean> {
+    this.#beginTurn();
+    let after = '';
+    while (!this.#isTurnOver) {
+      const reply = await this.#peers.ask(member, { kind: 'marks', after });
+      if (reply?.kind !== 'marks') return false;
+      const now = this.#holdings.now();
+      const name = toHex(member.account);
+      await Promise.all(reply.marks.map((mark) => this.#marks.take(mark, name, now)));
+      if (reply.upTo === '') return true;
+      after = reply.upTo;
+    }
+    return false;
   }
 
   /** Moves what differs, within the budget of the round. @returns whether nothing differs any more. */

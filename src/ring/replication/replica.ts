@@ -4,7 +4,7 @@ import { type Rate, TokenBuckets } from '../../time/token-buckets.ts';
 import { type Configuration, sameConfiguration } from '../placement/configuration.ts';
 import type { RingViews } from '../placement/views.ts';
 import { MAX_LISTED } from './digest-tree.ts';
-import type { MarkStore } from './entry.ts';
+import type { KeptMark, MarkStore } from './entry.ts';
 import type { Holdings } from './holdings.ts';
 import type { FromNode, NodeStatus, RingReply, RingRequest } from './messages.ts';
 import type { SharedRecords } from './shared-records.ts';
@@ -89,7 +89,9 @@ export class Replica {
       case 'read':
         return this.#read(from, request.configuration, request.id);
       case 'mark':
-        return this.#mark(request);
+        return this.#mark(from, request);
+      case 'marks':
+        return this.#keptMarks(from, request.after);
       case 'compare':
         return this.#compare(from, request);
       case 'fetch':
@@ -124,11 +126,21 @@ export class Replica {
     return { kind: 'record', bytes: entry?.bytes };
   }
 
-  async #mark({ configuration, id, ...claim }: Extract<RingRequest, { kind: 'mark' }>): Promise<RingReply> {
+  async #mark(
+    from: string,
+    { configuration, id, mark, attempt: asked }: Extract<RingRequest, { kind: 'mark' }>,
+  ): Promise<RingReply> {
     if (!this.#isMine(configuration, idBytes(id))) return NO_HOLDER;
-    const attempt = await this.#marks.claim(claim.mark, claim.attempt, this.#holdings.now());
+    const attempt = await this.#marks.claim({ id, mark, attempt: asked }, from, this.#holdings.now());
     // As for a write.
     return this.#isMine(configuration, idBytes(id)) ? { kind: 'marked', attempt } : NO_HOLDER;
+  }
+
+  /** Marks of the ids that the asker holds, or will hold when the change that is under way is over. */
+  async #keptMarks(from: string, after: string): Promise<RingReply> {
+    const { marks, upTo } = await this.#marks.kept(after, this.#holdings.now());
+    const isTheirs = ({ id }: KeptMark) => this.#views.configurationOf(idBytes(id)).flat().includes(from);
+    return { kind: 'marks', marks: marks.filter(isTheirs), upTo };
   }
 
   #isMine(configuration: Configuration, id: Uint8Array): boolean {

@@ -56,7 +56,8 @@ export class RingNode {
     const parts = { account, views, transport, holdings, replica: this.#replica, status, isFresh };
     this.#peers = new Peers(parts);
     this.#coordinator = new Coordinator({ account, views, holdings, peers: this.#peers });
-    this.#repair = new Repair({ account, views, holdings, shared, peers: this.#peers, complete, elapsedMs });
+    const repaired = { account, views, holdings, shared, marks, complete, elapsedMs };
+    this.#repair = new Repair({ ...repaired, peers: this.#peers });
     views.noteComplete(account, complete);
   }
 

@@ -20,6 +20,9 @@ const configuration = z.union([z.tuple([set]), z.tuple([set, set])]);
 const record = z.string();
 const records = z.array(record).max(1024);
 
+const keptMark = z.strictObject({ id: hex32, mark: hex32, attempt: hex16, atMs: z.int().min(0) });
+const MAX_MARKS = 1024;
+
 const status = z.strictObject({ adopted: block, complete: block, draining: z.boolean(), tooOld: accounts });
 const requests = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('store'), configuration, bytes: record }),
@@ -28,6 +31,7 @@ const requests = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('fetch'), ids: z.array(hex32).max(1024) }),
   z.strictObject({ kind: z.literal('push'), records }),
   z.strictObject({ kind: z.literal('mark'), configuration, id: hex32, mark: hex32, attempt: hex16 }),
+  z.strictObject({ kind: z.literal('marks'), after: z.union([hex32, z.literal('')]) }),
   z.strictObject({ kind: z.literal('repaired') }),
 ]);
 const replies = z.discriminatedUnion('kind', [
@@ -39,6 +43,11 @@ const replies = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('split'), digests: z.array(hex32).length(16) }),
   z.strictObject({ kind: z.literal('records'), records }),
   z.strictObject({ kind: z.literal('marked'), attempt: hex16 }),
+  z.strictObject({
+    kind: z.literal('marks'),
+    marks: z.array(keptMark).max(MAX_MARKS),
+    upTo: z.union([hex32, z.literal('')]),
+  }),
   z.strictObject({ kind: z.literal('done') }),
   z.strictObject({ kind: z.literal('refused'), code: z.string() }),
 ]);

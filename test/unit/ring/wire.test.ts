@@ -20,6 +20,8 @@ const requests: readonly RingRequest[] = [
   { kind: 'compare', prefix: '0f', digest: a, without: [b] },
   { kind: 'fetch', ids: [a, b] },
   { kind: 'push', records: [bytes, bytes] },
+  { kind: 'marks', after: '' },
+  { kind: 'marks', after: a },
   { kind: 'repaired' },
   { kind: 'mark', configuration: [[a, b]], id: b, mark: a, attempt: '0f'.repeat(16) },
 ];
@@ -33,6 +35,8 @@ const replies: readonly RingReply[] = [
   { kind: 'list', listed: [[a, '00ff']] },
   { kind: 'split', digests: Array.from({ length: 16 }, () => b) },
   { kind: 'records', records: [bytes] },
+  { kind: 'marks', marks: [{ id: a, mark: b, attempt: '0f'.repeat(16), atMs: 5 }], upTo: b },
+  { kind: 'marks', marks: [], upTo: '' },
   { kind: 'done' },
   { kind: 'refused', code: 'RING_NOT_READY' },
 ];
