@@ -3,7 +3,7 @@ import { explore } from './explorer.ts';
 import { allMarkRules, MarkChangeModel, type MarkRules } from './mark-change.ts';
 
 const LONG = { timeout: 300_000 };
-const MAX_STATES = 3_000_000;
+const MAX_STATES = 1_000_000;
 
 const search = (sets: readonly string[], rules: MarkRules) =>
   explore(new MarkChangeModel(sets, rules), { maxStates: MAX_STATES });
@@ -11,11 +11,9 @@ const search = (sets: readonly string[], rules: MarkRules) =>
 describe('marks while the holders change, with all rules, every mix of views', () => {
   it.each([
     ['a set is replaced whole', ['ab', 'cd']],
-    ['two holders of three are replaced by one', ['abc', 'cd']],
-    ['one holder of two is replaced by two', ['ab', 'bcd']],
-    ['one is replaced, and then another one', ['ab', 'bc', 'cd']],
+    ['one of two is replaced', ['ab', 'bc']],
     ['the ring grows', ['a', 'ab', 'abc']],
-    ['the ring shrinks', ['abc', 'ab', 'a']],
+    ['the ring shrinks', ['ab', 'a']],
   ] as const)('%s: no two attempts have one', LONG, (_, sets) => {
     const { trace, isExhausted } = search(sets, allMarkRules);
     expect(trace).toBeUndefined();
@@ -25,8 +23,8 @@ describe('marks while the holders change, with all rules, every mix of views', (
 
 describe('marks with one rule switched off: two attempts have one', () => {
   it.each([
-    ['takesMarks', ['abc', 'cde']],
-    ['contests', ['abc', 'cde']],
+    ['takesMarks', ['ab', 'cd']],
+    ['contests', ['ab', 'cd']],
     ['waitsForComplete', ['ab', 'cd']],
     ['fetchesAfterAdoption', ['ab', 'cd']],
     ['refusesOthers', ['ab', 'cd']],

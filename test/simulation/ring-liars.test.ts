@@ -216,6 +216,35 @@ describe('a member that lies', () => {
   });
 });
 
+describe('records that are over', () => {
+  it('are thrown away many at once', LONG, async () => {
+    const { ring, newId } = await ringOf(1, 38);
+    const [machine = expect.fail('none')] = ring.running();
+    for (let at = 0; at < 500; at++) {
+      const id = newId();
+      machine.store.records.set(toHex(id), ringRecord(id, 1, ring.time.nowMs() + 1_000));
+    }
+    ring.stop(machine);
+    await ring.start(machine);
+    let [running, most] = [0, 0];
+    const remove = machine.store.delete.bind(machine.store);
+    machine.store.delete = async (id) => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise<void>((resolve) => ring.time.after(10, resolve));
+      running -= 1;
+      await remove(id);
+    };
+    for (const days of [40, 40]) {
+      await ring.time.advance(days * DAY_MS);
+      nodeOf(machine).advance(ring.time.nowMs());
+      await ring.until(nodeOf(machine).repair());
+    }
+    expect(machine.store.records.size).toBe(0);
+    expect(most).toBeGreaterThan(100);
+  });
+});
+
 describe('a disk that is full', () => {
   it('keeps nobody from purging what is over, nor from giving others what they lack', LONG, async () => {
     const { ring, newId } = await ringOf(4, 36);

@@ -20,6 +20,12 @@ export interface RecordFormat {
   read(bytes: Uint8Array): RingEntry;
 }
 
+/**
+ * Whether the bounds that an operator set leave room for a record at this node; asked right before it is written. A record
+ * beyond them is kept only where other holders confirm it.
+ */
+export type RecordBounds = (entry: RingEntry) => boolean;
+
 /** Where a node keeps its records; the promise of a write resolves when it is durable. Names are lower-case hex. */
 export interface ReplicaStore {
   get(id: string): Promise<Uint8Array | undefined>;

@@ -3,6 +3,9 @@ import type { Configuration } from '../placement/configuration.ts';
 import type { RingMember } from '../placement/member.ts';
 import type { KeptMark } from './entry.ts';
 
+/** Records that one message asks for, or brings. */
+export const MAX_RECORDS = 64;
+
 /** What every message says of its sender. */
 export interface NodeStatus {
   /** Block of the newest view that it serves by or changes to. */

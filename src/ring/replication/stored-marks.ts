@@ -3,6 +3,7 @@ import { toHex, tryFromHex } from '../../bytes/hex.ts';
 import { readU64BigEndian, u64BigEndian } from '../../bytes/integers.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { Namespace } from '../../store/api/store-api.ts';
+import { manyAtOnce } from '../../store/many-at-once.ts';
 import { CONTESTED, type KeptMark, MARK_LIFE_MS, type MarkClaim, type MarkStore } from './entry.ts';
 
 const [ATTEMPT_BYTES, TIME_BYTES, NAME_BYTES] = [16, 8, 32];
@@ -11,8 +12,6 @@ const MAX_MARKS = 200_000;
 /** How many times as many one member may hand over: what was claimed there, and what others handed over to it. */
 const TAKEN_FACTOR = 2;
 const SWEEP_EVERY_MS = MARK_LIFE_MS / 4;
-/** Marks that are removed at once, so that the store makes them durable together. */
-const REMOVED_AT_ONCE = 256;
 /** Marks that one answer gives. */
 const MAX_GIVEN = 1_000;
 
@@ -145,8 +144,7 @@ export class StoredMarks implements MarkStore {
     const over: string[] = [];
     for await (const [mark, value] of this.#namespace.entries())
       if (decode(value).atMs + MARK_LIFE_MS <= nowMs) over.push(mark);
-    for (let at = 0; at < over.length; at += REMOVED_AT_ONCE)
-      await Promise.all(over.slice(at, at + REMOVED_AT_ONCE).map((mark) => this.#remove(mark)));
+    await manyAtOnce(over, (mark) => this.#remove(mark));
   }
 
   async #remove(mark: string): Promise<void> {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/bytes/concat.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
-import type { RingReply, RingRequest } from '../../../src/ring/replication/messages.ts';
+import { MAX_RECORDS, type RingReply, type RingRequest } from '../../../src/ring/replication/messages.ts';
 import {
   decodeReply,
   decodeRequest,
@@ -50,6 +50,14 @@ describe('messages between nodes', () => {
   it.each(replies)('$kind, an answer, is read as it was written', (message) => {
     expect(decodeReply(encodeMessage({ status, message }))).toEqual({ status, message });
     expect(codeOf(() => decodeRequest(encodeMessage({ status, message })))).toBe('FIELD_INVALID');
+  });
+
+  it('that ask for more records than one message may are refused', () => {
+    const ids = Array.from({ length: MAX_RECORDS + 1 }, () => a);
+    const many: RingRequest = { kind: 'fetch', ids };
+    expect(codeOf(() => decodeRequest(encodeMessage({ status, message: many })))).toBe('FIELD_INVALID');
+    const push: RingRequest = { kind: 'push', records: ids.map(() => bytes) };
+    expect(codeOf(() => decodeRequest(encodeMessage({ status, message: push })))).toBe('FIELD_INVALID');
   });
 
   it('with a code that this node does not know are refusals too', () => {
