@@ -28,6 +28,7 @@ export {
   type Ledger,
   MARK_LIFE_MS,
   type MarkStore,
+  type RecordBounds,
   type RecordFormat,
   type ReplicaStore,
   type RingEntry,

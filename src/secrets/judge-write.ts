@@ -52,14 +52,18 @@ function requireLongerLife({ content }: SecretRecord, present: SecretRecord): vo
   });
 }
 
+/** Whether a user has room for a record. @param present without the record that is replaced. */
+export const fitsQuota = (present: Holdings, entryBytes: number, quota: Holdings): boolean =>
+  present.records < quota.records && present.bytes + entryBytes <= quota.bytes;
+
 /**
  * Decides whether a user may have one more record, or a larger one.
  * @param present what the user has without the record that is replaced.
  * @throws RefusalError SECRET_QUOTA.
  */
 export function judgeQuota(present: Holdings, entryBytes: number, quota: Holdings = defaultQuota): void {
+  if (fitsQuota(present, entryBytes, quota)) return;
   const after = { records: present.records + 1, bytes: present.bytes + entryBytes };
-  if (after.records <= quota.records && after.bytes <= quota.bytes) return;
   throw new RefusalError('SECRET_QUOTA', 'the user has no room for this record', {
     expected: `at most ${quota.records} records and ${quota.bytes} bytes`,
     observed: `${after.records} records and ${after.bytes} bytes`,

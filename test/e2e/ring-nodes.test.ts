@@ -2,9 +2,11 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { toHex } from '../../src/bytes/hex.ts';
+import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import { secretFormat } from '../../src/secrets/secret-format.ts';
 import { eventually } from '../support/chain-fixtures.ts';
 import { type RingNetwork, type RingPlace, ringNetwork, ringSecret } from '../support/ring-network.ts';
+import { ALICE } from '../support/secret-records.ts';
 
 const open: AsyncDisposable[] = [];
 
@@ -158,6 +160,14 @@ describe('a ring of real nodes', { timeout: 240_000 }, () => {
     await a.stop();
     // Two answers make a read; d has its own one alone.
     await expect(d.ring.read(secretFormat.read(secret).id)).rejects.toThrow();
+  });
+
+  it('takes records of listed users only, whoever brings them', async () => {
+    const net = await ringNetwork(2, 3, { config: { secrets: { users: [encodeSs58(ALICE)] } } });
+    open.push(net);
+    const [a] = net.places as [RingPlace];
+    expect(await write(a, ringSecret(1))).toBe('written');
+    await expect(a.ring.write(ringSecret(2))).rejects.toMatchObject({ code: 'RING_RECORD_REFUSED' });
   });
 
   it('a disk that an operator accepted although it is older counts as no answer until it is repaired', async () => {

@@ -69,6 +69,10 @@ describe('a member that lies', () => {
       (await nodeOf(holder).answer(from, { status, message })).message;
     await ask(far, { kind: 'compare', prefix: '', digest: '00'.repeat(32), without });
     const ids = [toHex(id)];
+    const mark = 'aa'.repeat(32);
+    await ring.until(nodeOf(holder).mark(id, mark, 'bb'.repeat(16)));
+    expect(await ask(far, { kind: 'marks', after: '' })).toEqual({ kind: 'marks', marks: [], upTo: '' });
+    expect(await ask(order[1] ?? far, { kind: 'marks', after: '' })).toMatchObject({ marks: [{ mark }] });
     expect(await ask(far, { kind: 'fetch', ids })).toEqual({ kind: 'records', records: [] });
     const configuration = [order.slice(0, 4)] as const;
     expect(await ask(far, { kind: 'read', configuration, id: toHex(id) })).toMatchObject({ kind: 'refused' });
@@ -150,6 +154,26 @@ describe('a member that lies', () => {
     expect(ring.time.nowMs() - before).toBeLessThan(60_000);
   });
 
+  it('and hands over marks for ever holds up no joiner', LONG, async () => {
+    const { ring } = await ringOf(4, 37);
+    const [liar = expect.fail('none')] = ring.running();
+    const joiner = await ring.join();
+    let asked = 0;
+    lie(ring, liar, async (_from, request) => {
+      if (request.kind === 'compare') return { kind: 'same' };
+      if (request.kind !== 'marks') return { kind: 'done' };
+      asked += 1;
+      await new Promise<void>((resolve) => ring.time.after(200, resolve));
+      return { kind: 'marks', marks: [], upTo: asked.toString(16).padStart(64, '0') };
+    });
+    const before = ring.time.nowMs();
+    await ring.rounds(1);
+    expect(asked).toBeGreaterThan(0);
+    expect(ring.time.nowMs() - before).toBeLessThan(5 * 60_000);
+    await ring.rounds(2);
+    expect(nodeOf(joiner).isReady).toBe(true);
+  });
+
   it('and calls others too old keeps nobody from reading', LONG, async () => {
     const { ring, newId } = await ringOf(4, 34);
     const id = newId();
@@ -189,6 +213,35 @@ describe('a member that lies', () => {
     expect(await compare(liar, [])).not.toBe('refused');
     await ring.time.advance(25_000);
     expect(await compare(liar, ['ee'.repeat(32)])).not.toBe('refused');
+  });
+});
+
+describe('records that are over', () => {
+  it('are thrown away many at once', LONG, async () => {
+    const { ring, newId } = await ringOf(1, 38);
+    const [machine = expect.fail('none')] = ring.running();
+    for (let at = 0; at < 500; at++) {
+      const id = newId();
+      machine.store.records.set(toHex(id), ringRecord(id, 1, ring.time.nowMs() + 1_000));
+    }
+    ring.stop(machine);
+    await ring.start(machine);
+    let [running, most] = [0, 0];
+    const remove = machine.store.delete.bind(machine.store);
+    machine.store.delete = async (id) => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise<void>((resolve) => ring.time.after(10, resolve));
+      running -= 1;
+      await remove(id);
+    };
+    for (const days of [40, 40]) {
+      await ring.time.advance(days * DAY_MS);
+      nodeOf(machine).advance(ring.time.nowMs());
+      await ring.until(nodeOf(machine).repair());
+    }
+    expect(machine.store.records.size).toBe(0);
+    expect(most).toBeGreaterThan(100);
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RecordId } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { Dice } from '../support/dice.ts';
@@ -57,5 +57,56 @@ describe('marks in a ring', LONG, () => {
       await ring.rounds(3);
       expect(await claim(ring, joined, id, mark, toHex(dice.bytes(16)))).toBe(false);
     }
+  });
+
+  it('are asked for by members that are not complete, and by no others', async () => {
+    const ring = new SimulatedRing(new Dice(9));
+    await ring.found(4);
+    const askers = new Set<string>();
+    for (const { node } of ring.running()) {
+      const honest = node?.answer.bind(node) ?? expect.fail('it does not run');
+      vi.spyOn(node ?? expect.fail('none'), 'answer').mockImplementation((from, request) => {
+        if (request.message.kind === 'marks') askers.add(from);
+        return honest(from, request);
+      });
+    }
+    await ring.rounds(3);
+    expect(askers.size).toBe(0);
+    const joiner = await ring.join();
+    await ring.rounds(3);
+    expect(askers).toContain(toHex(joiner.member.account));
+  });
+
+  it.each([
+    ['stay for a while', true],
+    ['are gone', false],
+  ])('are met after one change that replaced two of their holders, which %s', async (_, isStaying) => {
+    const dice = new Dice(8);
+    const ring = new SimulatedRing(dice);
+    await ring.found(6);
+    const id = RecordId.of(dice.bytes(32));
+    const nearest = [...ring.view.placement.nearest(id)].map(({ account }) => toHex(account));
+    const [first, second, third, slept, fifth, sixth] = nearest.map(
+      (account) => ring.machines.get(account) ?? expect.fail(account),
+    );
+    if (first === undefined || second === undefined || third === undefined) return expect.fail('too few');
+    if (slept === undefined || fifth === undefined || sixth === undefined) return expect.fail('too few');
+    const mark = toHex(dice.bytes(32));
+    const attempt = toHex(dice.bytes(16));
+    ring.sides.set(toHex(slept.member.account), 1);
+    expect(await claim(ring, first, id, mark, attempt)).toBe(true);
+    ring.sides.clear();
+    expect(slept.marks.claimed.has(mark)).toBe(false);
+    ring.change(
+      ring.view.placement.members.filter((member) => ![first.member, second.member].includes(member)),
+    );
+    if (!isStaying) for (const machine of [first, second]) ring.stop(machine);
+    for (let round = 0; round < 10 && sixth.node?.view.block !== ring.view.block; round++)
+      await ring.rounds(1);
+    await ring.rounds(2);
+    expect(sixth.node?.view.block).toBe(ring.view.block);
+    // The one holder of the former four that has it is slow: three of four are enough for a mark.
+    ring.sides.set(toHex(third.member.account), 1);
+    expect(await claim(ring, sixth, id, mark, toHex(dice.bytes(16)))).toBe(false);
   });
 });

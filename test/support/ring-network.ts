@@ -162,6 +162,7 @@ export async function ringNetwork(
       trust,
       healing,
       ring,
+      secrets: { users: 'all' },
       limits: { perAddress: unlimited, perPlatform: unlimited, shutdownDeadlineMs: 100 },
       ...more.config,
     });

@@ -5,8 +5,11 @@ import { readU64BigEndian, u64BigEndian } from '../../src/bytes/integers.ts';
 import { sha256 } from '../../src/crypto/sha2.ts';
 import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import {
+  CONTESTED,
   emptyLedger,
+  type KeptMark,
   type Ledger,
+  type MarkClaim,
   type MarkStore,
   type RecordFormat,
   type ReplicaStore,
@@ -49,13 +52,23 @@ export const ringFormat: RecordFormat = {
   },
 };
 
-/** Marks that a process of the simulation keeps; a crash of its node does not lose them. */
+/** Marks on a disk that survives a crash of its node; as `StoredMarks`, without bounds. */
 export class MemoryMarks implements MarkStore {
-  readonly claimed = new Map<string, string>();
+  readonly claimed = new Map<string, KeptMark>();
 
-  async claim(mark: string, attempt: string): Promise<string> {
-    if (!this.claimed.has(mark)) this.claimed.set(mark, attempt);
-    return this.claimed.get(mark) ?? attempt;
+  async claim(claim: MarkClaim, _from: string, nowMs: number): Promise<string> {
+    const kept = this.claimed.get(claim.mark) ?? { ...claim, atMs: nowMs };
+    this.claimed.set(claim.mark, kept);
+    return kept.attempt;
+  }
+
+  async kept(): ReturnType<MarkStore['kept']> {
+    return { marks: [...this.claimed.values()], upTo: '' };
+  }
+
+  async take(mark: KeptMark): Promise<void> {
+    const { attempt = mark.attempt } = this.claimed.get(mark.mark) ?? {};
+    this.claimed.set(mark.mark, { ...mark, attempt: attempt === mark.attempt ? attempt : CONTESTED });
   }
 }
 

@@ -24,6 +24,7 @@ import {
   type SecretSettings,
 } from '../../src/secrets/service/open-service.ts';
 import { UserIndex } from '../../src/secrets/service/user-index.ts';
+import { recordBounds } from '../../src/secrets/service/write-bounds.ts';
 import { MemoryStore, type MemoryStoreHooks } from './memory-store.ts';
 import { MemoryReplicaStore } from './ring-records.ts';
 import { NOW_MS } from './secret-records.ts';
@@ -130,6 +131,7 @@ export class SecretRingBench implements AsyncDisposable {
       complete: 1,
       format: secretFormatBy(isSigned),
       store: machine.index.around(records),
+      isWithinBounds: recordBounds(machine.index, this.settings),
       marks: new StoredMarks(await store.namespace('latchkey/ring-marks')),
       transport: {
         ask: async (to, request) => {
@@ -147,6 +149,7 @@ export class SecretRingBench implements AsyncDisposable {
       isSigned,
       settings: this.settings,
       fleet: () => this.nodes().map(({ endpoint }) => endpoint),
+      ownAddresses: () => [],
       resolve: (name) => this.resolve(name),
       random: systemRandom,
       now: () => this.nowMs,

@@ -2,6 +2,7 @@ import { toHex } from '../../src/bytes/hex.ts';
 import type { RingMember } from '../../src/ring/placement/member.ts';
 import { Placement } from '../../src/ring/placement/placement.ts';
 import type { RingView } from '../../src/ring/placement/views.ts';
+import type { RecordBounds } from '../../src/ring/replication/entry.ts';
 import type { FromNode, RingReply, RingRequest, RingTransport } from '../../src/ring/replication/messages.ts';
 import { RingNode } from '../../src/ring/replication/ring-node.ts';
 import type { Dice } from './dice.ts';
@@ -16,6 +17,8 @@ export interface Machine {
   readonly member: RingMember;
   readonly store: MemoryReplicaStore;
   readonly marks: MemoryMarks;
+  /** Bounds of its operator; asked anew for each record. */
+  isWithinBounds: RecordBounds;
   node: RingNode | undefined;
   /** What a process leaves for the next one. */
   kept: { readonly view: RingView; readonly complete: number };
@@ -106,6 +109,7 @@ export class SimulatedRing {
       format: ringFormat,
       store: machine.store,
       marks: machine.marks,
+      isWithinBounds: (entry) => machine.isWithinBounds(entry),
       transport: this.#transportOf(machine),
       elapsedMs: () => this.time.nowMs(),
     });
@@ -151,6 +155,7 @@ export class SimulatedRing {
       member,
       store: new MemoryReplicaStore(),
       marks: new MemoryMarks(),
+      isWithinBounds: () => true,
       node: undefined,
       kept,
       followsChain: true,

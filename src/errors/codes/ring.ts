@@ -11,7 +11,7 @@ export const ringCodes = {
   },
   RING_MARKS_FULL: {
     status: 503,
-    summary: 'A holder remembers as many begun requests as it may; the oldest of them go within two hours.',
+    summary: 'A holder remembers as many begun requests as it may; the oldest of them go within an hour or a little more.',
   },
   RING_QUORUM_MISSING: {
     status: 503,
@@ -28,5 +28,10 @@ export const ringCodes = {
     summary: 'A member of the ring did not answer in time, or is not accepted.',
   },
   RING_FULL: { status: 507, summary: 'This node has no room for more records of the ring.' },
+  RING_RECORD_REFUSED: {
+    status: 403,
+    summary:
+      'Too many holders refuse the record by their own bounds: their operators do not list its user, or it has no room left.',
+  },
   RING_BUSY: { status: 503, summary: 'This node answers as many messages of members as it may at once.' },
 } as const satisfies Record<string, CodeEntry>;

@@ -6,7 +6,7 @@ import { type ErrorCode, errorCodes } from '../../errors/codes.ts';
 import { EvidenceError, LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import { parseWire } from '../../protocol/decode.ts';
 import { decodeLogPart, encodeLogPart } from '../../ring/members/registry-wire.ts';
-import type { RingTransport } from '../../ring/replication/messages.ts';
+import type { RingRequest, RingTransport } from '../../ring/replication/messages.ts';
 import type { RingNode } from '../../ring/replication/ring-node.ts';
 import { decodeReply, decodeRequest, encodeMessage } from '../../ring/replication/wire.ts';
 import { type Envelope, type EnvelopeKind, openEnvelope, sealEnvelope } from './envelope.ts';
@@ -17,6 +17,11 @@ import type { RingState } from './ring-state.ts';
 const MAX_REGISTRY_BYTES = 1024 * 1024;
 /** A server in a registry, in JSON. */
 const SERVER_BYTES = 400;
+
+/** What a message costs, in milliseconds and roughly; see `MemberPace`. */
+const REGISTRIES_UNITS = 50;
+const MARKS_UNITS = 50;
+const BYTES_OF_A_UNIT = 16_384;
 
 const question = z.strictObject({ after: z.int().min(0) });
 const registries = z.strictObject({ serving: z.int().min(0).optional(), log: z.string() });
@@ -34,6 +39,7 @@ export class RingMail {
   readonly #node: () => RingNode | undefined;
   readonly #mayServe: () => boolean;
   readonly #ask: (to: AccountId, content: Uint8Array) => Promise<Uint8Array>;
+  readonly #pace: (member: string, units: number) => Promise<void>;
   readonly #onAhead: () => void;
   readonly #onDiffers: (account: AccountId) => void;
 
@@ -45,6 +51,8 @@ export class RingMail {
     readonly mayServe: () => boolean;
     /** Over the channel. */
     readonly ask: (to: AccountId, content: Uint8Array) => Promise<Uint8Array>;
+    /** Resolves when there is time for work of so many units for a member. */
+    readonly pace: (member: string, units: number) => Promise<void>;
     /** A member knows a newer registry. */
     readonly onAhead: () => void;
     readonly onDiffers: (account: AccountId) => void;
@@ -53,6 +61,7 @@ export class RingMail {
     this.#node = parts.node;
     this.#mayServe = parts.mayServe;
     this.#ask = parts.ask;
+    this.#pace = parts.pace;
     this.#onAhead = parts.onAhead;
     this.#onDiffers = parts.onDiffers;
   }
@@ -91,11 +100,17 @@ export class RingMail {
   }
 
   async #answerTo(from: AccountId, kind: EnvelopeKind, payload: Uint8Array): Promise<Uint8Array> {
-    if (kind === 'registries') return this.#registries(payload);
+    const name = toHex(from);
+    if (kind === 'registries') {
+      await this.#pace(name, REGISTRIES_UNITS);
+      return this.#registries(payload);
+    }
     const node = this.#node();
     if (kind === 'refused' || node === undefined)
       throw new ProblemError('RING_NOT_READY', 'this node is no member yet');
-    return encodeMessage(await node.answer(toHex(from), decodeRequest(payload)));
+    const request = decodeRequest(payload);
+    await this.#pace(name, unitsOf(request.message, payload.length));
+    return encodeMessage(await node.answer(name, request));
   }
 
   #registries(payload: Uint8Array): Uint8Array {
@@ -132,6 +147,21 @@ export class RingMail {
   #seal(kind: EnvelopeKind, payload: Uint8Array): Uint8Array {
     const { block, digest } = this.#state.log.newest;
     return sealEnvelope({ kind, newest: { block, digest }, payload });
+  }
+}
+
+/** A record that is read, verified or written is a unit. */
+function unitsOf(request: RingRequest, bytes: number): number {
+  const ofBytes = 1 + Math.floor(bytes / BYTES_OF_A_UNIT);
+  switch (request.kind) {
+    case 'fetch':
+      return ofBytes + request.ids.length;
+    case 'push':
+      return ofBytes + request.records.length;
+    case 'marks':
+      return ofBytes + MARKS_UNITS;
+    default:
+      return ofBytes;
   }
 }
 

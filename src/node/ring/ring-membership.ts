@@ -20,7 +20,7 @@ import {
   viewOf,
 } from '../../ring/members/registry.ts';
 import { placeMember } from '../../ring/placement/member.ts';
-import type { RecordFormat, ReplicaStore } from '../../ring/replication/entry.ts';
+import type { RecordBounds, RecordFormat, ReplicaStore } from '../../ring/replication/entry.ts';
 import { RingNode } from '../../ring/replication/ring-node.ts';
 import { StoredMarks } from '../../ring/replication/stored-marks.ts';
 import type { Clock } from '../../time/clock.ts';
@@ -28,6 +28,7 @@ import type { ChainWatch } from '../chain-watch.ts';
 import type { Drain } from '../drain.ts';
 import { ChannelCaller } from './channel-caller.ts';
 import { ChannelDesk } from './channel-desk.ts';
+import { MemberPace } from './member-pace.ts';
 import { OwnEnds } from './own-ends.ts';
 import { PeerProofs } from './peer-proofs.ts';
 import { RegistryFollower } from './registry-follower.ts';
@@ -92,6 +93,8 @@ export interface RingMembershipParts {
   readonly isOlderDisk: boolean;
   /** Puts something around the store of the records, such as an index of their users. */
   readonly wrapStore?: (store: ReplicaStore) => ReplicaStore;
+  /** Without it every record has room. */
+  readonly isWithinBounds?: RecordBounds;
 }
 
 /** This node's part in the ring: follows the members, holds records, repairs, and answers the others. */
@@ -134,11 +137,16 @@ export class RingMembership {
       maxAgeMs: bounds.attestEveryMs,
       signal,
     });
+    const pace = new MemberPace(
+      () => performance.now(),
+      (milliseconds) => clock.sleep(milliseconds, signal),
+    );
     this.#mail = new RingMail({
       state,
       node: () => this.#ring,
       mayServe: () => node.store.takesWrites,
       ask: (to, content) => this.#caller.ask(to, content),
+      pace: (member, units) => pace.wait(member, units),
       onAhead: () => this.#noteAhead(),
       onDiffers: (account) => this.#noteDiffers(account),
     });
@@ -303,6 +311,7 @@ export class RingMembership {
       complete: isSame ? served.complete : -1,
       format,
       store: wrapStore(this.#records),
+      isWithinBounds: this.#parts.isWithinBounds,
       marks: new StoredMarks(await node.store.namespace('latchkey/ring-marks')),
       transport: this.#mail.transport,
     });

@@ -8,13 +8,14 @@ import { secretFormatBy } from '../../secrets/secret-format.ts';
 import type { OpenSecretService } from '../../secrets/service/open-service.ts';
 import type { SecretService } from '../../secrets/service/secret-service.ts';
 import { UserIndex } from '../../secrets/service/user-index.ts';
+import { recordBounds } from '../../secrets/service/write-bounds.ts';
 import { provenPlatform } from '../../trust/registered-platform.ts';
 import type { GuardianRooms } from '../build-guardian.ts';
 import type { ChainWatch } from '../chain-watch.ts';
 import type { NodeParts } from '../parts.ts';
 import type { Serving } from '../serving.ts';
 import { RingMembership, type RingReport } from './ring-membership.ts';
-import { type DeskConfig, openSecretDesk } from './secret-desk.ts';
+import { type DeskConfig, openSecretDesk, settingsOf } from './secret-desk.ts';
 
 /** What a membership needs of an open node. */
 type Surroundings = Pick<GuardianRooms, 'vetter' | 'evidenceVerifier'> &
@@ -94,6 +95,7 @@ export class RingPart {
       bounds,
       format: secretFormatBy(isSigned),
       wrapStore: (store) => index.around(store),
+      isWithinBounds: recordBounds(index, settingsOf(this.#config)),
       provenPlatform: (record, atMs) => {
         const ppid = provenPlatform(record, verifier, atMs);
         return ppid === undefined ? undefined : toHex(ppid);

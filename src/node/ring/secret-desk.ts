@@ -3,6 +3,7 @@ import { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { Config } from '../../config/schema.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { resolveByNameServers } from '../../secrets/relay/name-servers.ts';
+import { ownAddresses } from '../../secrets/relay/own-addresses.ts';
 import type { SignatureCheck } from '../../secrets/remember-signatures.ts';
 import {
   type OpenSecretService,
@@ -38,6 +39,7 @@ export function openSecretDesk(
     isSigned,
     settings: settingsOf(config),
     fleet: () => watch.endpoints(),
+    ownAddresses,
     resolve,
     random,
     blockMs: () => watch.time().chainMs,
@@ -50,7 +52,8 @@ export function openSecretDesk(
   });
 }
 
-function settingsOf({ secrets, limits, trust }: DeskConfig): SecretSettings {
+/** What an operator sets for users. */
+export function settingsOf({ secrets, limits, trust }: DeskConfig): SecretSettings {
   const { allowAddresses, ...bounds } = secrets.relay;
   return {
     users:

@@ -30,6 +30,10 @@ const count = (set: ReplicaSet, accounts: ReadonlySet<string>): number =>
 export const isWritten = (configuration: Configuration, durable: ReadonlySet<string>): boolean =>
   configuration.every((set) => count(set, durable) >= writeQuorum(set.length));
 
+/** Whether so many holders of one set refuse a write that it cannot be acknowledged. */
+export const isBlocked = (configuration: Configuration, refusing: ReadonlySet<string>): boolean =>
+  configuration.some((set) => set.length - count(set, refusing) < writeQuorum(set.length));
+
 /** Whether enough holders have answered for the newest of their answers to be the newest acknowledged one. */
 export const isRead = (configuration: Configuration, answered: ReadonlySet<string>): boolean =>
   configuration.every((set) => count(set, answered) >= readQuorum(set.length));

@@ -1,7 +1,7 @@
 import { compareBytes, equalBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
-import { EvidenceError, ProblemError } from '../../errors/latchkey-error.ts';
-import { isRead, isWritten } from '../placement/configuration.ts';
+import { EvidenceError, ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
+import { isBlocked, isRead, isWritten } from '../placement/configuration.ts';
 import type { RingMember } from '../placement/member.ts';
 import type { RingViews } from '../placement/views.ts';
 import type { RingEntry } from './entry.ts';
@@ -37,12 +37,14 @@ export class Coordinator {
 
   /**
    * Writes a record; it is acknowledged when it is durable at a majority of every set that is responsible for it.
-   * @throws LatchkeyError of the format; ProblemError RING_NOT_READY, RING_QUORUM_MISSING.
+   * @throws LatchkeyError of the format; RefusalError RING_RECORD_REFUSED; ProblemError RING_NOT_READY,
+   *   RING_QUORUM_MISSING.
    */
   async write(bytes: Uint8Array): Promise<Written> {
     const entry = this.#holdings.format.read(bytes);
     return this.#inRounds(entry.id, async (configuration) => {
       const durable = new Set<string>();
+      const refusing = new Set<string>();
       let newer: RingEntry | undefined;
       const isDone = await this.#askAll(
         configuration.flat(),
@@ -54,9 +56,20 @@ export class Coordinator {
             if (compareBytes(claimed.order, entry.order) > 0) newer = newerOf(newer, claimed);
           }
           if (reply.kind === 'stored') durable.add(from);
+          if (reply.kind === 'refused' && reply.code === 'RING_RECORD_REFUSED') refusing.add(from);
           return newer !== undefined || isWritten(configuration, durable);
         },
       );
+      // As many as it takes to keep every quorum from it; fewer, such as one that lies, stop nothing.
+      if (!isDone && isBlocked(configuration, refusing))
+        throw new RefusalError(
+          'RING_RECORD_REFUSED',
+          'too many holders have no room for a record of this user',
+          {
+            observed: `${refusing.size} holders refuse it`,
+            hint: 'it may have reached the other holders; delete a secret, or ask the operators for secrets.users, secrets.maxRecordsPerUser and maxRecords',
+          },
+        );
       if (!isDone) return undefined;
       return newer === undefined ? { kind: 'written' } : { kind: 'superseded', by: newer };
     });

@@ -1,7 +1,15 @@
 import { compareBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
-import { ProblemError } from '../../errors/latchkey-error.ts';
-import { emptyLedger, type Ledger, type RecordFormat, type ReplicaStore, type RingEntry } from './entry.ts';
+import { ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
+import { manyAtOnce } from '../../store/many-at-once.ts';
+import {
+  emptyLedger,
+  type Ledger,
+  type RecordBounds,
+  type RecordFormat,
+  type ReplicaStore,
+  type RingEntry,
+} from './entry.ts';
 
 /** What is known of a stored record without reading it. */
 export interface HeldRecord {
@@ -13,6 +21,16 @@ export interface HeldRecord {
   readonly storedAtMs: number | undefined;
 }
 
+/** What the records of a node are made of. */
+export interface HoldingsParts {
+  readonly format: RecordFormat;
+  readonly store: ReplicaStore;
+  /** Without it every record has room. */
+  readonly isWithinBounds?: RecordBounds | undefined;
+  /** Time of the newest view of the chain, in milliseconds. */
+  readonly now: () => number;
+}
+
 /** How long a node may have been away for its copy to count: records are kept that long after they expire. */
 export const TOO_OLD_MS = 30 * 86_400_000;
 
@@ -20,6 +38,7 @@ export const TOO_OLD_MS = 30 * 86_400_000;
 export class Holdings {
   readonly format: RecordFormat;
   readonly #store: ReplicaStore;
+  readonly #isWithinBounds: RecordBounds;
   readonly #now: () => number;
   readonly #index = new Map<string, HeldRecord>();
   /** Writes of one record run one after another. */
@@ -33,16 +52,17 @@ export class Holdings {
   /** Told of each change of the index at once: the record that is held now, if there is one. */
   onChange: (id: string, held: HeldRecord | undefined) => void = () => undefined;
 
-  private constructor(format: RecordFormat, store: ReplicaStore, now: () => number, ledger: Ledger) {
+  private constructor({ format, store, isWithinBounds = () => true, now }: HoldingsParts, ledger: Ledger) {
     this.format = format;
     this.#store = store;
+    this.#isWithinBounds = isWithinBounds;
     this.#now = now;
     this.#ledger = ledger;
   }
 
-  /** @param now time of the newest view of the chain, in milliseconds. */
-  static async open(format: RecordFormat, store: ReplicaStore, now: () => number): Promise<Holdings> {
-    const holdings = new Holdings(format, store, now, await store.readLedger());
+  static async open(parts: HoldingsParts): Promise<Holdings> {
+    const { format, store } = parts;
+    const holdings = new Holdings(parts, await store.readLedger());
     for await (const bytes of store.entries()) holdings.#enter(format.read(bytes), undefined);
     return holdings;
   }
@@ -93,12 +113,19 @@ export class Holdings {
     return held !== undefined && (entry === undefined || compareBytes(entry.order, held.order) < 0);
   }
 
-  /** Stores a record, durably, unless the present one is as new; gives what is held then. */
-  async keep(entry: RingEntry): Promise<HeldRecord> {
+  /**
+   * Stores a record, durably, unless the present one is as new; gives what is held then.
+   * @param isConfirmed whether other holders have it too, so that the bounds do not count.
+   * @throws RefusalError RING_RECORD_REFUSED.
+   */
+  async keep(entry: RingEntry, isConfirmed = false): Promise<HeldRecord> {
     const id = toHex(entry.id);
     return this.#alone(id, async () => {
       const present = this.#index.get(id);
       if (present !== undefined && compareBytes(present.order, entry.order) >= 0) return present;
+      // Nothing waits between this and the store, which counts the record at once: many writes do not all fit into the last place.
+      if (!isConfirmed && !this.#isWithinBounds(entry))
+        throw new RefusalError('RING_RECORD_REFUSED', 'this node has no room for a record of this owner');
       await this.#store.put(id, entry.bytes);
       return this.#enter(entry, this.#now());
     });
@@ -107,10 +134,18 @@ export class Holdings {
   /**
    * As {@link keep}, for a copy of another member; one that is over and not here any more does not come back, or two
    * members would give it to each other for ever.
+   * @returns false where the bounds refuse it: a copy that others do not confirm ends no round.
    */
-  async keepCopy(entry: RingEntry): Promise<void> {
+  async keepCopy(entry: RingEntry, isConfirmed = false): Promise<boolean> {
     const isOver = entry.expiresAtMs + TOO_OLD_MS <= this.#now();
-    if (!isOver || this.#index.has(toHex(entry.id))) await this.keep(entry);
+    if (isOver && !this.#index.has(toHex(entry.id))) return true;
+    return this.keep(entry, isConfirmed).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof RefusalError && error.code === 'RING_RECORD_REFUSED') return false;
+        throw error;
+      },
+    );
   }
 
   /** Throws a record away, unless it was replaced since. */
@@ -146,7 +181,7 @@ export class Holdings {
     }
     // First: a crash in between must not leave a purge that no ledger knows.
     await this.#remember({ ...this.#ledger, purgedAtMs: now });
-    for (const record of over) await this.drop(record);
+    await manyAtOnce(over, (record) => this.drop(record));
   }
 
   /** Notes that a member has completed a repair with this node. @param beganAtMs in the time of the chain here. */

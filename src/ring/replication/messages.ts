@@ -1,6 +1,10 @@
 import type { ErrorCode } from '../../errors/codes.ts';
 import type { Configuration } from '../placement/configuration.ts';
 import type { RingMember } from '../placement/member.ts';
+import type { KeptMark } from './entry.ts';
+
+/** Records that one message asks for, or brings. */
+export const MAX_RECORDS = 64;
 
 /** What every message says of its sender. */
 export interface NodeStatus {
@@ -41,6 +45,8 @@ export type RingRequest =
       /** 16 bytes, lower-case hex. */
       readonly attempt: string;
     }
+  /** The marks of ids that the sender will hold, in their order, after one of them; empty to begin. */
+  | { readonly kind: 'marks'; readonly after: string }
   /** The sender has everything of the repair that it began with `compare`. */
   | { readonly kind: 'repaired' };
 
@@ -58,6 +64,8 @@ export type RingReply =
   | { readonly kind: 'records'; readonly records: readonly Uint8Array[] }
   /** The attempt that has the mark. */
   | { readonly kind: 'marked'; readonly attempt: string }
+  /** `upTo` is where the next answer goes on; empty when these were the last ones. */
+  | { readonly kind: 'marks'; readonly marks: readonly KeptMark[]; readonly upTo: string }
   | { readonly kind: 'done' }
   | { readonly kind: 'refused'; readonly code: ErrorCode };
 

@@ -1,19 +1,23 @@
 import { toHex } from '../../bytes/hex.ts';
+import { Memo } from '../../bytes/memo.ts';
+import { manyAtOnce } from '../../store/many-at-once.ts';
 import { isWritten } from '../placement/configuration.ts';
 import type { RingMember } from '../placement/member.ts';
 import type { RingViews } from '../placement/views.ts';
+import type { MarkStore, RingEntry } from './entry.ts';
 import type { HeldRecord, Holdings } from './holdings.ts';
-import type { Listed, NodeStatus } from './messages.ts';
+import { type Listed, MAX_RECORDS, type NodeStatus } from './messages.ts';
 import type { Peers } from './peers.ts';
 import type { SharedRecords } from './shared-records.ts';
 import { HEX_DIGITS, idBytes, isNewer } from './sharing.ts';
 
 /** Bytes of records that one round moves at most, both directions together. */
 export const MAX_ROUND_BYTES = 16 * 1024 * 1024;
-/** Ids that one request asks for. */
-const MAX_FETCHED = 64;
 /** Questions in which one round compares records with one member; one that splits for ever must not hold it up. */
 export const MAX_QUESTIONS = 1024;
+
+/** Records beyond the bounds that are remembered as unconfirmed. */
+const MAX_UNCONFIRMED = 100_000;
 
 /** For how long a round compares with one member, and then again moves records: one that is slow on purpose must not hold up the others. */
 export const MAX_TURN_MS = 30_000;
@@ -29,7 +33,8 @@ interface Difference {
   readonly complete: number;
   /** Whether the member has outlived this node. */
   readonly tooOld: boolean;
-  readonly theirs: readonly Listed[];
+  /** Orders by id. */
+  readonly theirs: ReadonlyMap<string, string>;
   /** Records that the member lacks, or of which it has older ones. */
   readonly owed: readonly string[];
   readonly lacking: readonly string[];
@@ -54,6 +59,7 @@ export class Repair {
   readonly #holdings: Holdings;
   readonly #shared: SharedRecords;
   readonly #peers: Peers;
+  readonly #marks: MarkStore;
   readonly #elapsedMs: () => number;
   #complete: number;
   #budget = 0;
@@ -62,6 +68,9 @@ export class Repair {
   #fresh = false;
   /** Whether every neighbour that is not silent answered in the last round. */
   #heardAll = false;
+  #differences: readonly Difference[] = [];
+  /** Ids of records beyond the bounds of this node: they are not fetched again before somebody confirms one. */
+  readonly #unconfirmed = new Memo<true>(MAX_UNCONFIRMED);
   /** Records that may have been purged elsewhere, by the last round. */
   #forgotten = new Map<string, HeldRecord>();
 
@@ -72,6 +81,7 @@ export class Repair {
     readonly holdings: Holdings;
     readonly shared: SharedRecords;
     readonly peers: Peers;
+    readonly marks: MarkStore;
     /** Block of the view for which the records on the disk are complete; -1 for a node that joins. */
     readonly complete: number;
     /** Milliseconds of a clock that nobody turns. */
@@ -82,6 +92,7 @@ export class Repair {
     this.#holdings = parts.holdings;
     this.#shared = parts.shared;
     this.#peers = parts.peers;
+    this.#marks = parts.marks;
     this.#complete = parts.complete;
     this.#elapsedMs = parts.elapsedMs;
   }
@@ -106,6 +117,7 @@ export class Repair {
     const { current } = this.#views;
     const target = this.#views.next ?? current;
     const differences = await this.#compareAll();
+    this.#differences = differences;
     const sources = namesOf(differences.filter(({ adopted }) => adopted >= target.block));
     // All have to be heard before anything is taken from one: its copy may be too old, as the others know.
     if (!this.#fresh && !this.#views.isComplete(sources)) return false;
@@ -115,7 +127,7 @@ export class Repair {
     const failures: unknown[] = [];
     for (const difference of differences) {
       // What one member sends, or what the disk refuses, must not end the round with the others.
-      const isSame = await this.#settle(difference).catch((error: unknown) => {
+      const isSame = await this.#bring(difference, target.block).catch((error: unknown) => {
         failures.push(error);
         return false;
       });
@@ -165,7 +177,7 @@ export class Repair {
       adopted: status.adopted,
       complete: status.complete,
       tooOld: status.tooOld.includes(this.#account),
-      theirs,
+      theirs: names,
       owed: ours.filter((id) => isOlder(names.get(id), this.#holdings.find(id))),
       lacking: ours.filter((id) => !names.has(id)),
     };
@@ -204,21 +216,42 @@ export class Repair {
     return status === undefined ? undefined : { theirs, ours, status, isWhole: prefixes.length === 0 };
   }
 
+  /** @returns whether the member has nothing that this node lacks, marks included where this node is not complete. */
+  async #bring(difference: Difference, block: number): Promise<boolean> {
+    if (!(await this.#settle(difference))) return false;
+    return this.#complete >= block || this.#takeMarks(difference.member);
+  }
+
+  /**
+   * Takes the marks of the ids that this node holds, so that a change of the members loses none: those that a write quorum
+   * of the old set has are known to each member that is complete.
+   */
+  async #takeMarks(member: RingMember): Promise<boolean> {
+    this.#beginTurn();
+    let after = '';
+    while (!this.#isTurnOver) {
+      const reply = await this.#peers.ask(member, { kind: 'marks', after });
+      if (reply?.kind !== 'marks') return false;
+      const now = this.#holdings.now();
+      const name = toHex(member.account);
+      await Promise.all(reply.marks.map((mark) => this.#marks.take(mark, name, now)));
+      if (reply.upTo === '') return true;
+      after = reply.upTo;
+    }
+    return false;
+  }
+
   /** Moves what differs, within the budget of the round. @returns whether nothing differs any more. */
   async #settle({ member, isWhole, tooOld, theirs, owed, lacking }: Difference): Promise<boolean> {
     this.#beginTurn();
     const isOld = this.#holdings.isTooOld(toHex(member.account));
     const isWanted = ([id, order]: Listed) => {
       const held = this.#holdings.find(id);
-      return isNewer(order, held) && !(isOld && held === undefined);
+      if (!isNewer(order, held) || (isOld && held === undefined)) return false;
+      return this.#unconfirmed.find(id) === undefined || this.#isConfirmed(id, order);
     };
-    if (
-      !(await this.#fetch(
-        member,
-        theirs.filter(isWanted).map(([id]) => id),
-      ))
-    )
-      return false;
+    const wanted = [...theirs].filter(isWanted).map(([id]) => id);
+    if (!(await this.#fetch(member, wanted))) return false;
     // What it lacks because it purged it is dropped here first, or this node would bring it back.
     if (!(await this.#push(member, tooOld ? owed.filter((id) => !lacking.includes(id)) : owed))) return false;
     if (!isWhole || (tooOld && lacking.length > 0)) return false;
@@ -238,12 +271,12 @@ export class Repair {
     while (left.size > 0) {
       if (this.#budget <= 0 || this.#isTurnOver) return false;
       const ids: string[] = [];
-      for (const id of left) if (ids.push(id) === MAX_FETCHED) break;
+      for (const id of left) if (ids.push(id) === MAX_RECORDS) break;
       const reply = await this.#peers.ask(member, { kind: 'fetch', ids });
       if (reply?.kind !== 'records' || reply.records.length === 0) return false;
       const entries = reply.records.map((bytes) => this.#holdings.format.read(bytes));
       // At once, so that the store makes them durable together.
-      await Promise.all(entries.map((entry) => this.#holdings.keepCopy(entry)));
+      await Promise.all(entries.map((entry) => this.#keep(entry)));
       const before = left.size;
       for (const { id, bytes } of entries) {
         this.#budget -= bytes.length;
@@ -253,6 +286,26 @@ export class Repair {
       if (left.size === before) return false;
     }
     return true;
+  }
+
+  async #keep(entry: RingEntry): Promise<void> {
+    const [id, order] = [toHex(entry.id), toHex(entry.order)];
+    const isConfirmed = this.#isConfirmed(id, order);
+    if (!(await this.#holdings.keepCopy(entry, isConfirmed))) this.#unconfirmed.set(id, true);
+  }
+
+  /**
+   * Whether two members have a record, so that one that lies cannot bring it past the bounds: what was acknowledged is at a
+   * write quorum. After a blackout one holder that is left is enough.
+   */
+  #isConfirmed(id: string, order: string): boolean {
+    const holders = this.#views.configurationOf(idBytes(id)).flat();
+    const has = this.#differences.filter(({ theirs }) => (theirs.get(id) ?? '') >= order).length;
+    const heard = this.#differences.filter(
+      ({ member, complete }) =>
+        complete >= this.#views.current.block && holders.includes(toHex(member.account)),
+    );
+    return has >= Math.min(2, heard.length);
   }
 
   async #push(member: RingMember, owed: readonly string[]): Promise<boolean> {
@@ -293,10 +346,10 @@ export class Repair {
   async #dropForeign(): Promise<void> {
     if (this.#views.next !== undefined || this.#complete < this.#views.current.block) return;
     const without = this.#peers.absent();
-    for (const held of this.#shared.foreign(without)) {
+    await manyAtOnce(this.#shared.foreign(without), async (held) => {
       // Another view may have come in the meantime.
       if (!this.#views.keepersOf(held.id, without).has(this.#account)) await this.#holdings.drop(held);
-    }
+    });
   }
 
   #noteComplete(sources: ReadonlySet<string>, block: number): void {

@@ -1,10 +1,11 @@
 import { compareBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
+import { RefusalError } from '../../errors/latchkey-error.ts';
 import { type Rate, TokenBuckets } from '../../time/token-buckets.ts';
 import { type Configuration, sameConfiguration } from '../placement/configuration.ts';
 import type { RingViews } from '../placement/views.ts';
 import { MAX_LISTED } from './digest-tree.ts';
-import type { MarkStore } from './entry.ts';
+import type { KeptMark, MarkStore } from './entry.ts';
 import type { Holdings } from './holdings.ts';
 import type { FromNode, NodeStatus, RingReply, RingRequest } from './messages.ts';
 import type { SharedRecords } from './shared-records.ts';
@@ -18,6 +19,7 @@ const SORTS: Rate = { burst: 4, perSecond: 1 / 20 };
 
 const NOT_READY: RingReply = { kind: 'refused', code: 'RING_NOT_READY' };
 const BUSY: RingReply = { kind: 'refused', code: 'RING_BUSY' };
+const REFUSED: RingReply = { kind: 'refused', code: 'RING_RECORD_REFUSED' };
 const NO_HOLDER: RingReply = { kind: 'refused', code: 'RING_OTHER_CONFIGURATION' };
 
 /** One node as the others see it: answers what they ask. */
@@ -89,7 +91,9 @@ export class Replica {
       case 'read':
         return this.#read(from, request.configuration, request.id);
       case 'mark':
-        return this.#mark(request);
+        return this.#mark(from, request);
+      case 'marks':
+        return this.#keptMarks(from, request.after);
       case 'compare':
         return this.#compare(from, request);
       case 'fetch':
@@ -104,7 +108,8 @@ export class Replica {
   async #store(configuration: Configuration, bytes: Uint8Array): Promise<RingReply> {
     const entry = this.#holdings.format.read(bytes);
     if (!this.#isMine(configuration, entry.id)) return NO_HOLDER;
-    const held = await this.#holdings.keep(entry);
+    const held = await this.#holdings.keep(entry).catch(refusedByBounds);
+    if (held === undefined) return REFUSED;
     // The set may have changed during the write, and then others count on this node not to serve the old one.
     if (!this.#isMine(configuration, entry.id)) return NO_HOLDER;
     if (compareBytes(held.order, entry.order) === 0) return { kind: 'stored' };
@@ -124,11 +129,21 @@ export class Replica {
     return { kind: 'record', bytes: entry?.bytes };
   }
 
-  async #mark({ configuration, id, ...claim }: Extract<RingRequest, { kind: 'mark' }>): Promise<RingReply> {
+  async #mark(
+    from: string,
+    { configuration, id, mark, attempt: asked }: Extract<RingRequest, { kind: 'mark' }>,
+  ): Promise<RingReply> {
     if (!this.#isMine(configuration, idBytes(id))) return NO_HOLDER;
-    const attempt = await this.#marks.claim(claim.mark, claim.attempt, this.#holdings.now());
+    const attempt = await this.#marks.claim({ id, mark, attempt: asked }, from, this.#holdings.now());
     // As for a write.
     return this.#isMine(configuration, idBytes(id)) ? { kind: 'marked', attempt } : NO_HOLDER;
+  }
+
+  /** Marks of the ids that the asker holds, or will hold when the change that is under way is over. */
+  async #keptMarks(from: string, after: string): Promise<RingReply> {
+    const { marks, upTo } = await this.#marks.kept(after, this.#holdings.now());
+    const isTheirs = ({ id }: KeptMark) => this.#views.configurationOf(idBytes(id)).flat().includes(from);
+    return { kind: 'marks', marks: marks.filter(isTheirs), upTo };
   }
 
   #isMine(configuration: Configuration, id: Uint8Array): boolean {
@@ -169,6 +184,7 @@ export class Replica {
       const id = toHex(entry.id);
       // A copy that may have missed a purge brings nothing that is not here; what is here it may replace by newer.
       if (this.#holdings.find(id) === undefined && this.#holdings.isTooOld(from)) continue;
+      // What is beyond the bounds is fetched in the next round of repair, where other holders confirm it.
       await this.#holdings.keepCopy(entry);
     }
     return { kind: 'done' };
@@ -180,4 +196,10 @@ export class Replica {
     this.#began.delete(from);
     return { kind: 'done' };
   }
+}
+
+/** An answer, and no failure of this node. */
+function refusedByBounds(error: unknown): undefined {
+  if (error instanceof RefusalError && error.code === 'RING_RECORD_REFUSED') return undefined;
+  throw error;
 }

@@ -2,7 +2,7 @@ import { toHex } from '../../bytes/hex.ts';
 import type { RingMember } from '../placement/member.ts';
 import { type RingView, RingViews } from '../placement/views.ts';
 import { Coordinator, type Written } from './coordinator.ts';
-import type { MarkStore, RecordFormat, ReplicaStore, RingEntry } from './entry.ts';
+import type { MarkStore, RecordBounds, RecordFormat, ReplicaStore, RingEntry } from './entry.ts';
 import { Holdings } from './holdings.ts';
 import type { FromNode, NodeStatus, RingReply, RingRequest, RingTransport } from './messages.ts';
 import { Peers } from './peers.ts';
@@ -19,6 +19,8 @@ export interface RingNodeParts {
   readonly complete: number;
   readonly format: RecordFormat;
   readonly store: ReplicaStore;
+  /** Without it every record has room. */
+  readonly isWithinBounds?: RecordBounds | undefined;
   readonly marks: MarkStore;
   readonly transport: RingTransport;
   /** Milliseconds of a clock that nobody turns; without it, that of the process. */
@@ -56,7 +58,8 @@ export class RingNode {
     const parts = { account, views, transport, holdings, replica: this.#replica, status, isFresh };
     this.#peers = new Peers(parts);
     this.#coordinator = new Coordinator({ account, views, holdings, peers: this.#peers });
-    this.#repair = new Repair({ account, views, holdings, shared, peers: this.#peers, complete, elapsedMs });
+    const repaired = { account, views, holdings, shared, marks, complete, elapsedMs };
+    this.#repair = new Repair({ ...repaired, peers: this.#peers });
     views.noteComplete(account, complete);
   }
 
@@ -66,7 +69,7 @@ export class RingNode {
     // The node is made of the holdings, which take the time from its views.
     const clock: { node?: RingNode } = {};
     const now = () => clock.node?.newestMs ?? parts.view.timestampMs;
-    const holdings = await Holdings.open(parts.format, parts.store, now);
+    const holdings = await Holdings.open({ ...parts, now });
     const node = new RingNode(parts, views, holdings);
     clock.node = node;
     return node;

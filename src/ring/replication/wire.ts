@@ -4,7 +4,7 @@ import { type ErrorCode, errorCodes } from '../../errors/codes.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { parseWire } from '../../protocol/decode.ts';
 import { MAX_LISTED } from './digest-tree.ts';
-import type { FromNode, RingReply, RingRequest } from './messages.ts';
+import { type FromNode, MAX_RECORDS, type RingReply, type RingRequest } from './messages.ts';
 
 /** Most bytes of one message: an answer with one record more than it may have. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -18,16 +18,20 @@ const accounts = z.array(hex32).max(1024);
 const set = z.array(hex32).max(64);
 const configuration = z.union([z.tuple([set]), z.tuple([set, set])]);
 const record = z.string();
-const records = z.array(record).max(1024);
+const records = z.array(record).max(MAX_RECORDS);
+
+const keptMark = z.strictObject({ id: hex32, mark: hex32, attempt: hex16, atMs: z.int().min(0) });
+const MAX_MARKS = 1024;
 
 const status = z.strictObject({ adopted: block, complete: block, draining: z.boolean(), tooOld: accounts });
 const requests = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('store'), configuration, bytes: record }),
   z.strictObject({ kind: z.literal('read'), configuration, id: hex32 }),
   z.strictObject({ kind: z.literal('compare'), prefix, digest: hex32, without: accounts }),
-  z.strictObject({ kind: z.literal('fetch'), ids: z.array(hex32).max(1024) }),
+  z.strictObject({ kind: z.literal('fetch'), ids: z.array(hex32).max(MAX_RECORDS) }),
   z.strictObject({ kind: z.literal('push'), records }),
   z.strictObject({ kind: z.literal('mark'), configuration, id: hex32, mark: hex32, attempt: hex16 }),
+  z.strictObject({ kind: z.literal('marks'), after: z.union([hex32, z.literal('')]) }),
   z.strictObject({ kind: z.literal('repaired') }),
 ]);
 const replies = z.discriminatedUnion('kind', [
@@ -39,6 +43,11 @@ const replies = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('split'), digests: z.array(hex32).length(16) }),
   z.strictObject({ kind: z.literal('records'), records }),
   z.strictObject({ kind: z.literal('marked'), attempt: hex16 }),
+  z.strictObject({
+    kind: z.literal('marks'),
+    marks: z.array(keptMark).max(MAX_MARKS),
+    upTo: z.union([hex32, z.literal('')]),
+  }),
   z.strictObject({ kind: z.literal('done') }),
   z.strictObject({ kind: z.literal('refused'), code: z.string() }),
 ]);

@@ -9,6 +9,14 @@ export interface Destination {
   readonly port: number;
 }
 
+/** Where the relay must not go although the addresses are global unicast. */
+export interface Surroundings {
+  /** Addresses and ports of the fleet's nodes, which speak HTTP without TLS. */
+  readonly fleet: readonly Destination[];
+  /** All addresses of this machine. */
+  readonly own: readonly string[];
+}
+
 const special = blockListOf([...specialIpv4, ...specialIpv6].map(({ block }) => block));
 const globalIpv6 = blockListOf([GLOBAL_UNICAST_IPV6]);
 
@@ -60,20 +68,22 @@ export class AddressRules {
   }
 
   /**
-   * @param fleet addresses and ports of the fleet's nodes. Their ports are never allowed, and their other ports only by
-   *   the operator's list.
+   * @param around addresses and ports of the fleet's nodes, and all addresses of this machine. The machine is as its
+   *   loopback: only the operator's list allows it. A port of a node is never allowed in clear. By TLS it is, because nodes do
+   *   not speak it: otherwise a server that names a service as its endpoint on the chain could keep relays from it.
    * @throws RefusalError SECRET_ADDRESS_REFUSED. The message does not say which address: it would map a private network.
    */
-  judge({ address, port }: Destination, fleet: readonly Destination[]): void {
-    const isAllowed = this.#isAllowed(address);
+  judge(
+    { address, port, isTls }: Destination & { readonly isTls: boolean },
+    { fleet, own }: Surroundings,
+  ): void {
     const isThis = sameAs(address);
-    const ownPorts = fleet.filter((own) => isThis(own.address)).map((own) => own.port);
-    if (!ownPorts.includes(port)) {
-      if (isAllowed || (isGlobalUnicast(address) && ownPorts.length === 0)) return;
-    }
+    const isNode = !isTls && fleet.some((node) => node.port === port && isThis(node.address));
+    const isOpen = isGlobalUnicast(address) && !own.some(isThis);
+    if (!isNode && (isOpen || this.#isAllowed(address))) return;
     throw new RefusalError('SECRET_ADDRESS_REFUSED', 'the URL leads to an address that is not allowed', {
       field: 'url',
-      expected: 'global unicast addresses, and none of this fleet',
+      expected: 'global unicast addresses, none of this machine, and no port of a node of this fleet',
       hint: 'the operator can allow addresses in secrets.relay.allowAddresses',
     });
   }

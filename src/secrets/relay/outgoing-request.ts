@@ -58,9 +58,11 @@ const refusedHeaders = new Set([
   ...['x-http-method', 'x-http-method-override', 'x-method-override', 'x-original-url', 'x-rewrite-url'],
 ]);
 
+const verbOverrides = new Set(['_method', 'x_http_method', 'x_http_method_override', 'x_method_override']);
+
 /**
  * Finds the placeholder in a request, and refuses what no request may have.
- * @throws EvidenceError FIELD_INVALID, SECRET_TOO_LARGE. RefusalError SECRET_HEADER_REFUSED.
+ * @throws EvidenceError FIELD_INVALID, SECRET_TOO_LARGE. RefusalError SECRET_HEADER_REFUSED, SECRET_VERB_REFUSED.
  */
 export function placesOf({ verb, url, headers, body }: WantedRequest): RequestPlaces {
   if (body.length > MAX_REQUEST_BODY_BYTES)
@@ -72,11 +74,13 @@ export function placesOf({ verb, url, headers, body }: WantedRequest): RequestPl
   if (body.length > 0 && (verb === 'GET' || verb === 'HEAD'))
     throw invalid('body', 'none with GET and HEAD', `${body.length} bytes`);
   judgeHeaders(headers);
+  const target = parseTarget(url);
+  judgeQuery(new URL(url).search);
   const named = headers
     .filter(([, value]) => value.includes(PLACEHOLDER))
     .map(([name]) => name.toLowerCase());
   return {
-    target: parseTarget(url),
+    target,
     headers: [...new Set(named)],
     inBody: Buffer.from(body.buffer, body.byteOffset, body.length).includes(PLACEHOLDER),
   };
@@ -103,6 +107,23 @@ function judgeHeaders(headers: HeaderList): void {
       },
     );
   }
+}
+
+/** Frameworks take another verb from these parameters, in spellings that they read alike. A body is not looked at. */
+function judgeQuery(search: string): void {
+  const names = [...new URLSearchParams(search.replaceAll(';', '&')).keys()];
+  const isOverride = (name: string) =>
+    verbOverrides.has(
+      name
+        .trim()
+        .toLowerCase()
+        .replace(/[ .[-]/g, '_'),
+    );
+  if (!names.some(isOverride)) return;
+  throw new RefusalError('SECRET_VERB_REFUSED', 'this parameter would change the verb', {
+    field: 'url',
+    expected: `no parameter ${[...verbOverrides].join(', ')}`,
+  });
 }
 
 function requireHeaderSize(headers: HeaderList, error: () => Error): void {

@@ -32,6 +32,8 @@ export interface RelayParts {
   readonly authorities: readonly string[];
   /** `host:port` of all nodes of the fleet. */
   readonly fleet: () => readonly string[];
+  /** All addresses of this machine, as its interfaces have them now. */
+  readonly ownAddresses: () => readonly string[];
   readonly resolve: Resolve;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -99,13 +101,11 @@ export class Relay {
   async addressesOf({
     host,
     port,
-  }: {
-    readonly host: string;
-    readonly port: number;
-  }): Promise<readonly string[]> {
+    isTls,
+  }: Pick<OutgoingRequest, 'host' | 'port' | 'isTls'>): Promise<readonly string[]> {
     const addresses = await this.#resolved(host);
-    const fleet = await this.#fleet.all();
-    for (const address of addresses) this.#rules.judge({ address, port }, fleet);
+    const surroundings = { fleet: await this.#fleet.all(), own: this.#parts.ownAddresses() };
+    for (const address of addresses) this.#rules.judge({ address, port, isTls }, surroundings);
     return addresses;
   }
 

@@ -12,9 +12,10 @@ import { ReplayMemory } from './replay-memory.ts';
 import type { SecretRing } from './secret-ring.ts';
 import { SecretService } from './secret-service.ts';
 import { SecretUser } from './secret-user.ts';
-import { SecretWriter, type WriteBounds } from './secret-writer.ts';
+import { SecretWriter } from './secret-writer.ts';
 import { UsageCounts } from './usage-counts.ts';
 import type { UserIndex } from './user-index.ts';
+import type { WriteBounds } from './write-bounds.ts';
 
 /** What an operator sets. */
 export interface SecretSettings extends WriteBounds {
@@ -43,6 +44,8 @@ export async function openSecretService(parts: {
   readonly isSigned: SignatureCheck;
   /** `host:port` of all nodes of the fleet. */
   readonly fleet: () => readonly string[];
+  /** All addresses of this machine. */
+  readonly ownAddresses: () => readonly string[];
   readonly resolve: Resolve;
   readonly random: RandomSource;
   readonly now: () => number;
@@ -60,7 +63,7 @@ export async function openSecretService(parts: {
   const seen = await ReplayMemory.open(await store.namespace('latchkey/secrets-seen'));
   const namespace = await store.namespace('latchkey/secrets-counts');
   const counts = new UsageCounts(namespace, (id) => index.has(id));
-  const relay = new Relay({ ...settings.relay, fleet, resolve, now });
+  const relay = new Relay({ ...settings.relay, fleet, ownAddresses: parts.ownAddresses, resolve, now });
   const { requireRoom, isSigned } = parts;
   const shared = { account, ring, isSigned, now };
   const writer = new SecretWriter({ ...shared, index, bounds: settings, requireRoom });

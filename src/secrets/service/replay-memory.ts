@@ -2,6 +2,7 @@ import { toHex } from '../../bytes/hex.ts';
 import { readU64BigEndian, u64BigEndian } from '../../bytes/integers.ts';
 import { EvidenceError, ProblemError } from '../../errors/latchkey-error.ts';
 import type { Namespace } from '../../store/api/store-api.ts';
+import { manyAtOnce } from '../../store/many-at-once.ts';
 import { REQUEST_WINDOW_MS } from '../signed-request.ts';
 
 /** Most requests that are remembered at once. */
@@ -73,6 +74,6 @@ export class ReplayMemory {
     // First: a crash in between must not leave a digest that is gone and a time that is taken.
     await this.#namespace.put(FORGOTTEN, u64BigEndian(newestMs));
     this.#forgottenMs = newestMs;
-    for (const name of over) await this.#namespace.delete(name);
+    await manyAtOnce(over, (name) => this.#namespace.delete(name));
   }
 }

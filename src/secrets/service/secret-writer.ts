@@ -3,22 +3,13 @@ import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import { toHex, toPrefixedHex } from '../../bytes/hex.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
 import { KeyedLock } from '../../store/keyed-lock.ts';
-import { type Holdings, judgeQuota, judgeReplacement } from '../judge-write.ts';
+import { judgeQuota, judgeReplacement } from '../judge-write.ts';
 import { compareRecords, type SecretRecord } from '../record.ts';
 import type { SignatureCheck } from '../remember-signatures.ts';
 import { decodeEntry, encodeEntry, type SecretEntry } from '../value.ts';
 import { readEntry, requireHolder, type SecretRing } from './secret-ring.ts';
 import type { UserIndex } from './user-index.ts';
-
-/** Bounds of what users leave with a node. */
-export interface WriteBounds {
-  /** Who may deploy and update; deleting is for everybody. */
-  readonly users: 'all' | readonly AccountId[];
-  /** Of one user, at this node. */
-  readonly perUser: Holdings;
-  /** Of all users, at this node. */
-  readonly maxRecords: number;
-}
+import { isListed, type WriteBounds } from './write-bounds.ts';
 
 type WriteRoute = 'deploy' | 'update' | 'delete';
 
@@ -133,10 +124,6 @@ export class SecretWriter {
     await this.#requireRoom(name, entryBytes);
   }
 }
-
-/** Whether an account is in an operator's list. */
-const isListed = (users: 'all' | readonly AccountId[], user: AccountId): boolean =>
-  users === 'all' || users.some((listed) => equalBytes(listed, user));
 
 const wrongRecord = (field: string, expected: string): EvidenceError =>
   new EvidenceError('SECRET_RECORD_INVALID', `${field} of the record is wrong here`, { field, expected });

@@ -1,6 +1,7 @@
 import { concatBytes } from '../../bytes/concat.ts';
 import { readU64BigEndian, u64BigEndian } from '../../bytes/integers.ts';
 import type { Namespace } from '../../store/api/store-api.ts';
+import { manyAtOnce } from '../../store/many-at-once.ts';
 import type { UsageCount } from '../judge-use.ts';
 
 const SWEEP_EVERY_MS = 3_600_000;
@@ -42,6 +43,6 @@ export class UsageCounts {
       const endMs = Number(readU64BigEndian(value, 0)) * (Number(readU64BigEndian(value, 8)) + 1);
       if (!this.#isHere(id) && endMs <= nowMs) gone.push(id);
     }
-    for (const id of gone) await this.#namespace.delete(id);
+    await manyAtOnce(gone, (id) => this.#namespace.delete(id));
   }
 }

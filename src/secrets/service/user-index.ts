@@ -23,13 +23,25 @@ export class UserIndex {
   /** A store that keeps the index true: the ring reads all its records when it opens, and writes through it. */
   around(store: ReplicaStore): ReplicaStore {
     const note = (id: string, bytes: Uint8Array): void => this.#note(id, bytes);
+    const find = (id: string): HeldSecret | undefined => this.find(id);
+    const restore = (id: string, before: HeldSecret | undefined): void => {
+      if (before === undefined) this.#forget(id);
+      else this.#enter(before);
+    };
     const forget = (id: string): void => this.#forget(id);
     this.#read = (id) => store.get(id);
     return {
       get: (id) => store.get(id),
       async put(id, bytes) {
-        await store.put(id, bytes);
+        const before = find(id);
+        // Before it is written, so that many writes at once do not all fit into the last place of a user.
         note(id, bytes);
+        try {
+          await store.put(id, bytes);
+        } catch (error) {
+          restore(id, before);
+          throw error;
+        }
       },
       async delete(id) {
         await store.delete(id);
@@ -57,6 +69,11 @@ export class UserIndex {
     return { records: others.length, bytes: others.reduce((sum, { bytes }) => sum + bytes, 0) };
   }
 
+  /** What is known of the record of an id, lower-case hex. */
+  find(id: string): HeldSecret | undefined {
+    return this.#byUser.get(this.#users.get(id) ?? '')?.get(id);
+  }
+
   /** Whether the record of an id (lower-case hex) is here. */
   has(id: string): boolean {
     return this.#users.has(id);
@@ -74,11 +91,15 @@ export class UserIndex {
   }
 
   #note(id: string, bytes: Uint8Array): void {
+    this.#enter({ id, content: peekEntry(bytes).content, bytes: bytes.length });
+  }
+
+  #enter(held: HeldSecret): void {
+    const { id, content } = held;
     this.#forget(id);
-    const { content } = peekEntry(bytes);
     const user = toHex(content.account);
     const records = this.#byUser.get(user) ?? new Map<string, HeldSecret>();
-    this.#byUser.set(user, records.set(id, { id, content, bytes: bytes.length }));
+    this.#byUser.set(user, records.set(id, held));
     this.#users.set(id, user);
   }
 

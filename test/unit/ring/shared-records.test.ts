@@ -23,7 +23,7 @@ async function world(seed: number, store = new MemoryReplicaStore()) {
     placement: new Placement(members.slice(0, count)),
   });
   const views = new RingViews(own, view(MEMBERS, 1));
-  const holdings = await Holdings.open(ringFormat, store, () => 1);
+  const holdings = await Holdings.open({ format: ringFormat, store, now: () => 1 });
   const account = toHex(own.account);
   const shared = new SharedRecords({ account, views, holdings });
   const names = members.map((member) => toHex(member.account));

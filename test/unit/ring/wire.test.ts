@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/bytes/concat.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
-import type { RingReply, RingRequest } from '../../../src/ring/replication/messages.ts';
+import { MAX_RECORDS, type RingReply, type RingRequest } from '../../../src/ring/replication/messages.ts';
 import {
   decodeReply,
   decodeRequest,
@@ -20,6 +20,8 @@ const requests: readonly RingRequest[] = [
   { kind: 'compare', prefix: '0f', digest: a, without: [b] },
   { kind: 'fetch', ids: [a, b] },
   { kind: 'push', records: [bytes, bytes] },
+  { kind: 'marks', after: '' },
+  { kind: 'marks', after: a },
   { kind: 'repaired' },
   { kind: 'mark', configuration: [[a, b]], id: b, mark: a, attempt: '0f'.repeat(16) },
 ];
@@ -33,6 +35,8 @@ const replies: readonly RingReply[] = [
   { kind: 'list', listed: [[a, '00ff']] },
   { kind: 'split', digests: Array.from({ length: 16 }, () => b) },
   { kind: 'records', records: [bytes] },
+  { kind: 'marks', marks: [{ id: a, mark: b, attempt: '0f'.repeat(16), atMs: 5 }], upTo: b },
+  { kind: 'marks', marks: [], upTo: '' },
   { kind: 'done' },
   { kind: 'refused', code: 'RING_NOT_READY' },
 ];
@@ -46,6 +50,14 @@ describe('messages between nodes', () => {
   it.each(replies)('$kind, an answer, is read as it was written', (message) => {
     expect(decodeReply(encodeMessage({ status, message }))).toEqual({ status, message });
     expect(codeOf(() => decodeRequest(encodeMessage({ status, message })))).toBe('FIELD_INVALID');
+  });
+
+  it('that ask for more records than one message may are refused', () => {
+    const ids = Array.from({ length: MAX_RECORDS + 1 }, () => a);
+    const many: RingRequest = { kind: 'fetch', ids };
+    expect(codeOf(() => decodeRequest(encodeMessage({ status, message: many })))).toBe('FIELD_INVALID');
+    const push: RingRequest = { kind: 'push', records: ids.map(() => bytes) };
+    expect(codeOf(() => decodeRequest(encodeMessage({ status, message: push })))).toBe('FIELD_INVALID');
   });
 
   it('with a code that this node does not know are refusals too', () => {

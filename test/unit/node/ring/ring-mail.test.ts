@@ -5,6 +5,9 @@ import { RegistryFollower } from '../../../../src/node/ring/registry-follower.ts
 import { RingMail } from '../../../../src/node/ring/ring-mail.ts';
 import { RingState } from '../../../../src/node/ring/ring-state.ts';
 import type { PlatformProof, RingConstants } from '../../../../src/ring/members/registry.ts';
+import type { RingMember } from '../../../../src/ring/placement/member.ts';
+import type { FromNode, RingReply, RingRequest } from '../../../../src/ring/replication/messages.ts';
+import type { RingNode } from '../../../../src/ring/replication/ring-node.ts';
 import { boundaryChain } from '../../../support/boundary-chain.ts';
 import { serverRecord } from '../../../support/chain-fixtures.ts';
 import { MemoryStore } from '../../../support/memory-store.ts';
@@ -34,20 +37,23 @@ async function member(
     readonly proof?: PlatformProof;
     readonly prunedBelow?: number;
     readonly mayServe?: () => boolean;
+    readonly node?: RingNode;
   } = {},
 ) {
   const account = AccountId.of(new Uint8Array(32).fill(byte));
   const state = await RingState.open(new MemoryStore(), constants);
   const noticed: string[] = [];
+  const paced: number[] = [];
   const mail = new RingMail({
     state,
-    node: () => undefined,
+    node: () => options.node,
     mayServe: options.mayServe ?? (() => true),
     ask: async (to, content) => {
       const answer = await network.get(`${to}`)?.answer(account, content);
       if (answer === undefined) throw new Error('unreachable');
       return answer;
     },
+    pace: async (_member, units) => void paced.push(units),
     onAhead: () => noticed.push('ahead'),
     onDiffers: (who) => noticed.push(`differs ${who[0]}`),
   });
@@ -62,7 +68,7 @@ async function member(
     log: () => undefined,
   });
   const advance = (newest: number, asked = others) => follower.advance(newest, asked, 0, false);
-  return { account, state, mail, follower, noticed, advance };
+  return { account, state, mail, follower, noticed, paced, advance };
 }
 
 describe('registries of a node that cannot read all boundaries', () => {
@@ -136,6 +142,26 @@ describe('a message between members', () => {
     await expect(liar.mail.registriesOf(a.account, 0)).rejects.toThrow();
     expect(a.noticed).toContain('differs 2');
     expect(liar.noticed).toContain('differs 1');
+  });
+
+  it('waits for its turn by the work that it makes, before it is answered', async () => {
+    const network = new Map<string, RingMail>();
+    const status = { adopted: 0, complete: 0, draining: false, tooOld: [] };
+    const done: FromNode<RingReply> = { status, message: { kind: 'done' } };
+    const node = { view: { block: 0 }, answer: async () => done } as unknown as RingNode;
+    const asker = await member(network, 1, { node });
+    const asked = await member(network, 2, { node });
+    for (const one of [asker, asked]) await one.advance(60);
+    const to = { account: asked.account } as RingMember;
+    const ask = (message: RingRequest) => asker.mail.transport.ask(to, { status, message });
+    const id = 'aa'.repeat(32);
+    await ask({ kind: 'repaired' });
+    await ask({ kind: 'fetch', ids: Array.from({ length: 64 }, () => id) });
+    await ask({ kind: 'push', records: Array.from({ length: 10 }, () => new Uint8Array(100)) });
+    await ask({ kind: 'push', records: [new Uint8Array(120_000)] });
+    await ask({ kind: 'marks', after: '' });
+    await asker.mail.registriesOf(asked.account, 0);
+    expect(asked.paced).toEqual([1, 65, 11, 11, 51, 50]);
   });
 
   it('is not answered while the store takes no writes: another instance may have taken over', async () => {

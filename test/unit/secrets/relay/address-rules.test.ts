@@ -1,5 +1,7 @@
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { AddressRules, isGlobalUnicast, parseBlock } from '../../../../src/secrets/relay/address-rules.ts';
+import { ownAddresses } from '../../../../src/secrets/relay/own-addresses.ts';
 import { codeOf } from '../../../support/thrown.ts';
 
 /** IANA IPv4 Special-Purpose Address Registry, as of 2025-10, row by row. */
@@ -111,6 +113,8 @@ describe('addresses of the relay', () => {
   });
 
   const rules = new AddressRules(['127.0.0.0/8', 'fd00::5', '10.1.0.0/16']);
+  // The last one is allowed by the operator.
+  const own = ['9.9.9.9', '2001:4860::9', '10.1.2.3'];
   const fleet = [
     { address: '127.0.0.1', port: 3001 },
     { address: '8.8.4.4', port: 3001 },
@@ -125,11 +129,33 @@ describe('addresses of the relay', () => {
     ['10.2.0.1', 443, 'SECRET_ADDRESS_REFUSED'],
     ['::ffff:127.0.0.1', 443, 'SECRET_ADDRESS_REFUSED'],
     ['8.8.4.4', 3001, 'SECRET_ADDRESS_REFUSED'],
-    ['8.8.4.4', 443, 'SECRET_ADDRESS_REFUSED'],
-    ['2001:4860:0:0::1', 443, 'SECRET_ADDRESS_REFUSED'],
+    ['8.8.4.4', 80, 'none'],
+    ['2001:4860:0:0::1', 3001, 'SECRET_ADDRESS_REFUSED'],
+    ['2001:4860:0:0::1', 443, 'none'],
+    ['9.9.9.9', 443, 'SECRET_ADDRESS_REFUSED'],
+    ['2001:4860:0:0::9', 443, 'SECRET_ADDRESS_REFUSED'],
+    ['10.1.2.3', 443, 'none'],
     ['8.8.8.8', 443, 'none'],
   ])('judges %s port %i by the list of the operator and the fleet', (address, port, code) => {
-    expect(codeOf(() => rules.judge({ address, port }, fleet))).toBe(code);
+    expect(codeOf(() => rules.judge({ address, port, isTls: false }, { fleet, own }))).toBe(code);
+  });
+
+  // A server that names a service as its endpoint on the chain must not keep relays from it.
+  it('allows the port of a node by TLS, which no node speaks, and no address of this machine', () => {
+    const judge = (address: string, port: number) =>
+      codeOf(() => rules.judge({ address, port, isTls: true }, { fleet, own }));
+    expect(judge('8.8.4.4', 3001)).toBe('none');
+    expect(judge('9.9.9.9', 3001)).toBe('SECRET_ADDRESS_REFUSED');
+  });
+
+  it('knows the addresses of all interfaces, without their zones', () => {
+    const address = (text: string) => ({ address: text }) as NetworkInterfaceInfo;
+    const interfaces = () => ({
+      lo: [address('127.0.0.1')],
+      eth0: [address('9.9.9.9'), address('fe80::1%eth0')],
+    });
+    expect(ownAddresses(interfaces)).toEqual(['127.0.0.1', '9.9.9.9', 'fe80::1']);
+    expect(ownAddresses()).toEqual(ownAddresses(networkInterfaces));
   });
 
   it.each([

@@ -184,6 +184,27 @@ describe('a request', () => {
 
 describe('a caller who wants another verb or path than the ACL allows', () => {
   it.each([
+    ...[
+      '_method=DELETE',
+      'a=b&_METHOD=PUT',
+      'a;_method=x',
+      '%5Fmethod=x',
+      '.method=x',
+      '+_method=x',
+      '_method',
+    ],
+    ...['X-HTTP-Method-Override=PUT', 'x_http_method=PUT', 'x-method-override=PUT'],
+  ])('cannot say so in the query with %s', (query) => {
+    const url = `https://api.example.com/v1/chat?${query}`;
+    expect(codeOf(() => placesOf(wanted({ url })))).toBe('SECRET_VERB_REFUSED');
+  });
+
+  it('may have other parameters', () => {
+    const url = 'https://api.example.com/v1/chat?method=x&payment_method=card&a=_method';
+    expect(codeOf(() => placesOf(wanted({ url })))).toBe('none');
+  });
+
+  it.each([
     ...['X-HTTP-Method-Override', 'x-http-method', 'X-Method-Override', 'X-Original-URL', 'X-Rewrite-URL'],
     ...['X_HTTP_Method_Override', 'Transfer_Encoding', 'content_length', 'Proxy_Authorization'],
   ])('cannot say so with %s', (name) => {

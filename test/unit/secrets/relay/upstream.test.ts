@@ -41,6 +41,7 @@ function relayOf(identity: TlsIdentity | undefined, change: Partial<RelayParts> 
     allowAddresses: ['127.0.0.1'],
     authorities: identity === undefined ? [] : [identity.cert],
     fleet: () => [],
+    ownAddresses: () => [],
     resolve: async () => ['127.0.0.1'],
     now: () => 0,
     ...change,
@@ -245,7 +246,7 @@ describe('the address of an upstream', () => {
       return ['127.0.0.1'];
     };
     const relay = relayOf(undefined, { fleet, resolve });
-    const judged = (port: number) => failure(relay.addressesOf({ host: NAME, port }));
+    const judged = (port: number) => failure(relay.addressesOf({ host: NAME, port, isTls: false }));
     expect([await judged(3001), await judged(3002), await judged(3005)]).toEqual([
       'SECRET_ADDRESS_REFUSED',
       'SECRET_ADDRESS_REFUSED',
@@ -253,14 +254,26 @@ describe('the address of an upstream', () => {
     ]);
   });
 
+  it('is none of this machine, unless the operator allows it', async () => {
+    const resolve = async () => ['9.9.9.9'];
+    const https = { host: NAME, port: 443, isTls: true };
+    const judged = (change: Parameters<typeof relayOf>[1]) =>
+      failure(relayOf(undefined, { resolve, ...change }).addressesOf(https));
+    expect(await judged({})).toBe('none');
+    expect(await judged({ ownAddresses: () => ['9.9.9.9'] })).toBe('SECRET_ADDRESS_REFUSED');
+    expect(await judged({ ownAddresses: () => ['9.9.9.9'], allowAddresses: ['9.9.9.9'] })).toBe('none');
+  });
+
   it('is one of the first of very many, which do not hold up the node', async () => {
     const many = Array.from({ length: 2_000 }, (_, at) => `2a01:2:${at.toString(16)}::1`);
     const fleet = Array.from({ length: 2_000 }, (_, at) => `[2a00:1:${at.toString(16)}::1]:1`);
     const relay = relayOf(undefined, { resolve: async () => many, fleet: () => fleet });
     // With a new block list for each pair of addresses it would take minutes.
-    expect(await relay.addressesOf({ host: NAME, port: 443 })).toEqual(many.slice(0, 32));
+    expect(await relay.addressesOf({ host: NAME, port: 9, isTls: false })).toEqual(many.slice(0, 32));
     const own = relayOf(undefined, { resolve: async () => many, fleet: () => ['[2A01:2:0:0::1]:9'] });
-    expect(await failure(own.addressesOf({ host: NAME, port: 443 }))).toBe('SECRET_ADDRESS_REFUSED');
+    expect(await failure(own.addressesOf({ host: NAME, port: 9, isTls: false }))).toBe(
+      'SECRET_ADDRESS_REFUSED',
+    );
   });
 
   it('may be missing', async () => {
