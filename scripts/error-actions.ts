@@ -346,6 +346,7 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
       'STORE_OVERLOADED',
       'STORE_BACKUP_RUNNING',
       'DECRYPTION_WAITERS_FULL',
+      'DECRYPTION_BODIES_FULL',
       'RING_BUSY',
       'RING_MARKS_FULL',
       'SECRET_RELAY_BUSY',

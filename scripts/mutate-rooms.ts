@@ -4,6 +4,7 @@ export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
   boot: ['test/unit/boot', 'test/unit/node'],
   cli: ['test/unit/cli', 'test/e2e/cli-config', 'test/e2e/store-cli'],
   custody: ['test/unit/custody', 'test/unit/keyslots', 'test/unit/boot/custody'],
+  decryptions: ['test/unit/decryptions', 'test/e2e/decryptions-wire', 'test/e2e/decryptions.test'],
   entropy: ['test/unit/entropy', 'test/regression/entropy-routes'],
   fleet: ['test/unit/fleet', 'test/property/fleet-manifest', 'test/unit/node/fleet'],
   http: ['test/unit/http', 'test/unit/keyserver/limits'],

@@ -41,6 +41,7 @@ const decryptionsSection = z.strictObject({
   port: port.default(8001),
   maxExpectedOracleDelayMs: milliseconds(0, HOUR_MS).default(7_000),
   maxWaiters: z.int().min(1).max(1_000_000).default(16_384),
+  maxWaitersPerNetwork: z.int().min(1).max(1_000_000).optional(),
   maxBodyBytes: z
     .int()
     .min(1)

@@ -190,6 +190,7 @@ rituals:
 #   port: 8001
 #   maxExpectedOracleDelayMs: 7000    # how long a GET waits for the PUT
 #   maxWaiters: 16384
+#   maxWaitersPerNetwork: 1024       # of one address or IPv6 /64; behind a proxy elsewhere as maxWaiters
 #   maxBodyBytes: 1048576
 #   overwrite: true
 #   allowDelete: false

@@ -17,8 +17,8 @@ export function clientSignal(c: Context): ClientSignal {
   return outgoing === undefined ? c.req.raw.signal : new ResponseSignal(outgoing);
 }
 
-/** The adapter passes node's response in the environment; other runtimes and tests do not. */
-function outgoingOf(environment: unknown): ServerResponse | undefined {
+/** Node's response, which the adapter passes in the environment; other runtimes and tests do not. */
+export function outgoingOf(environment: unknown): ServerResponse | undefined {
   if (typeof environment !== 'object' || environment === null || !('outgoing' in environment))
     return undefined;
   const { outgoing } = environment;

@@ -4,7 +4,8 @@ import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { requireBoolean, requireInteger } from '../bytes/require-value.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { EvidenceError, LatchkeyError, RefusalError } from '../errors/latchkey-error.ts';
-import { clientSignal } from './client-signal.ts';
+import { BodyRoom } from '../inbound/body-room.ts';
+import { clientSignal, outgoingOf } from './client-signal.ts';
 import { decryptionJson } from './decryption.ts';
 import { type DecryptionService, isOracleName, tryParseKey } from './decryption-service.ts';
 import type { WriteOrder } from './decryption-table.ts';
@@ -21,6 +22,8 @@ export interface DecryptionsAppOptions {
   readonly allowDelete?: boolean;
   /** Largest PUT body in bytes (1 MiB). */
   readonly maxBodyBytes?: number;
+  /** How much memory the bodies of all requests may take together, in bytes (64 MiB). */
+  readonly maxBodiesBytes?: number;
   readonly nowMs?: () => number;
   /** Called for each failure that is not the client's, with the request id that the answer has as `instance`. */
   readonly onError?: (error: unknown, requestId: string) => void;
@@ -30,8 +33,14 @@ const JSON_HEADERS = { 'content-type': 'application/json' } as const;
 /** Without this header Node would send an empty body in chunks. */
 const NO_BODY = { 'content-length': '0' } as const;
 
-/** Reads the body of a write and asks whether its sender may write. */
-type Admit = (c: Context) => Promise<{ readonly body: Uint8Array; readonly account: AccountId | undefined }>;
+/** A write that its sender may make. */
+interface Admitted {
+  readonly body: Uint8Array;
+  readonly account: AccountId | undefined;
+}
+
+/** Reads the body of a write, asks whether its sender may write, and answers once it was written. */
+type Admit = (c: Context, write: (admitted: Admitted) => Promise<void>) => Promise<Response>;
 
 /**
  * `GET` and `PUT /decryption/<64 hex digits>`, as the original service answers them, in successes and status codes;
@@ -59,16 +68,26 @@ function admission(
   {
     writeAuthorization = { kind: 'open' },
     maxBodyBytes = 1024 * 1024,
+    maxBodiesBytes = 64 * 1024 * 1024,
     nowMs = () => Date.now(),
   }: DecryptionsAppOptions,
   order: WriteOrder | undefined,
 ): Admit {
   requireInteger(maxBodyBytes, 'maxBodyBytes');
   const gate = new WriteGate(writeAuthorization, nowMs, order);
-  return async (c) => {
-    const body = await readBody(c.req.raw, maxBodyBytes);
-    const header = (name: string): string | undefined => c.req.header(name);
-    return { body, account: await gate.admit({ method: c.req.method, path: c.req.path, body, header }) };
+  requireInteger(maxBodiesBytes, 'maxBodiesBytes');
+  if (maxBodiesBytes < maxBodyBytes) throw new RangeError('maxBodiesBytes must be at least maxBodyBytes');
+  const room = new BodyRoom(maxBodiesBytes);
+  return async (c, write) => {
+    const { body, leave } = await readBody(c.req.raw, outgoingOf(c.env), maxBodyBytes, room);
+    try {
+      const header = (name: string): string | undefined => c.req.header(name);
+      const account = await gate.admit({ method: c.req.method, path: c.req.path, body, header });
+      await write({ body, account });
+      return c.body(null, 200, NO_BODY);
+    } finally {
+      leave();
+    }
   };
 }
 
@@ -82,11 +101,11 @@ function addResultRoutes(app: Hono, service: DecryptionService, admit: Admit): v
     if (found === undefined) throw notFound(key);
     return c.body(decryptionJson(found), 200, JSON_HEADERS);
   });
-  app.put('/decryption/:key', async (c) => {
+  app.put('/decryption/:key', (c) => {
     const key = keyOf(c);
-    const { body } = await admit(c);
-    await service.put(key, parsePutBody(body));
-    return c.body(null, 200, NO_BODY);
+    return admit(c, async ({ body }) => {
+      await service.put(key, parsePutBody(body));
+    });
   });
 }
 
@@ -101,27 +120,31 @@ function addSignatureRoutes(app: Hono, service: DecryptionService, admit: Admit)
     );
     return c.body(`{"signatures":[${list.join(',')}]}`, 200, JSON_HEADERS);
   });
-  app.put('/decryption/:key/signatures/:oracle', async (c) => {
+  app.put('/decryption/:key/signatures/:oracle', (c) => {
     const key = keyOf(c);
-    const { body, account } = await admit(c);
-    await service.putSignature(key, oracleOf(c, account), parsePutBody(body));
-    return c.body(null, 200, NO_BODY);
+    return admit(c, async ({ body, account }) => {
+      await service.putSignature(key, oracleOf(c, account), parsePutBody(body));
+    });
   });
 }
 
 function addDeleteRoute(app: Hono, service: DecryptionService, admit: Admit): void {
-  app.delete('/decryption/:key', async (c) => {
+  app.delete('/decryption/:key', (c) => {
     const key = keyOf(c);
-    await admit(c);
-    if (!(await service.delete(key))) throw notFound(key);
-    return c.body(null, 200, NO_BODY);
+    return admit(c, async () => {
+      if (!(await service.delete(key))) throw notFound(key);
+    });
   });
 }
 
-/** Full or shutting down: both are expected, and are not reported to the operator. */
-const isBusy = (error: unknown): boolean =>
-  error instanceof LatchkeyError &&
-  (error.code === 'DECRYPTION_WAITERS_FULL' || error.code === 'DECRYPTION_SERVICE_CLOSED');
+/** Full or shutting down: expected, and not reported to the operator. */
+const BUSY: ReadonlySet<string> = new Set([
+  'DECRYPTION_WAITERS_FULL',
+  'DECRYPTION_BODIES_FULL',
+  'DECRYPTION_SERVICE_CLOSED',
+]);
+
+const isBusy = (error: unknown): boolean => error instanceof LatchkeyError && BUSY.has(error.code);
 
 const noRoute = (): EvidenceError => new EvidenceError('ROUTE_NOT_FOUND', 'there is no such route');
 

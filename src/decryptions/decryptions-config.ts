@@ -47,6 +47,8 @@ const settings = z.strictObject({
   /** File with the password of the store; a final newline is ignored. */
   passwordFile: path,
   maxWaiters: count.max(1_000_000),
+  /** Requests that one network may have under way; absent: a part of `maxWaiters`. */
+  maxWaitersPerNetwork: count.max(1_000_000),
   maxBodyBytes: count.max(8 * 1024 * 1024),
   overwrite: z.boolean(),
   allowDelete: z.boolean(),
@@ -68,6 +70,7 @@ const partialSettings = settings.partial();
 const complete = settings.partial({
   prune: true,
   metricsPort: true,
+  maxWaitersPerNetwork: true,
   engine: true,
   storePath: true,
   passwordFile: true,
@@ -117,6 +120,7 @@ const variables: Readonly<Record<string, keyof z.infer<typeof settings>>> = {
   DB_PATH: 'storePath',
   PASSWORD_FILE: 'passwordFile',
   MAX_WAITERS: 'maxWaiters',
+  MAX_WAITERS_PER_NETWORK: 'maxWaitersPerNetwork',
   OVERWRITE: 'overwrite',
   ALLOW_DELETE: 'allowDelete',
   METRICS_PORT: 'metricsPort',

@@ -37,3 +37,9 @@ export function problemOf(error: unknown, requestId: string): Problem {
     ...(known?.retryAfterMs === undefined ? {} : { retryAfterMs: known.retryAfterMs }),
   };
 }
+
+/** The headers of an answer that is a problem. */
+export const problemHeaders = ({ retryAfterMs }: Problem): Record<string, string> => ({
+  'content-type': 'application/problem+json',
+  ...(retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(retryAfterMs / 1000)}` }),
+});

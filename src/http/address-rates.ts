@@ -1,5 +1,5 @@
+import { networkOf, siteOf } from '../inbound/network-of.ts';
 import { type Rate, TokenBuckets } from '../time/token-buckets.ts';
-import { networkOf, siteOf } from './network-of.ts';
 
 /** What one IPv6 /48 may have, in shares of one network; of connections it has as many. */
 const NETWORKS_OF_SITE = 4;

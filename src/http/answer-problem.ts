@@ -1,11 +1,5 @@
 import type { Context } from 'hono';
-import type { Problem } from '../errors/problem.ts';
-
-/** The headers of an answer that is a problem. */
-export const problemHeaders = ({ retryAfterMs }: Problem): Record<string, string> => ({
-  'content-type': 'application/problem+json',
-  ...(retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(retryAfterMs / 1000)}` }),
-});
+import { type Problem, problemHeaders } from '../errors/problem.ts';
 
 /** Answers a problem as application/problem+json (RFC 9457), with Retry-After where the problem says when. */
 export function answerProblem(

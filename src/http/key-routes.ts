@@ -1,9 +1,9 @@
 import type { Hono } from 'hono';
 import { problemOf } from '../errors/problem.ts';
+import type { RefuseEarly } from '../inbound/early-refusal.ts';
 import { serverBusy } from '../keyserver/admission-queue.ts';
 import type { KeyServer } from '../keyserver/key-server.ts';
 import { answerJson } from './answer-json.ts';
-import type { RefuseEarly } from './early-refusal.ts';
 import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 
 /**

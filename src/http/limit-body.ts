@@ -1,8 +1,7 @@
-import type { IncomingMessage } from 'node:http';
 import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { GatheredBytes } from '../bytes/gathered-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { readIncoming } from '../inbound/read-incoming.ts';
 import { headerOf, incomingOf } from './node-bindings.ts';
 
 /**
@@ -35,27 +34,8 @@ export function limitBody(maxBytes: number | ((path: string) => number)): Middle
     const incoming = incomingOf(context);
     if (incoming === undefined) return countWithoutSocket(context, next);
     // The listener takes the text of the request from this property if it is there.
-    Object.assign(incoming, { rawBody: (await readBody(incoming, maxBytes)) ?? refuse() });
+    const body = (await readIncoming(incoming, maxBytes)) ?? refuse();
+    Object.assign(incoming, { rawBody: Buffer.from(body.buffer) });
     return next();
   };
-}
-
-/** Reads a body of unknown length; `undefined` once it is longer than allowed, without waiting for its end. */
-function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
-  return new Promise((resolve, reject) => {
-    const gathered = new GatheredBytes(maxBytes);
-    const fail = (cause?: Error) => {
-      const reason = 'the connection ended before the body was complete';
-      reject(new EvidenceError('BODY_INCOMPLETE', reason, { cause }));
-    };
-    const onData = (chunk: Buffer) => {
-      if (gathered.add(chunk)) return;
-      incoming.off('data', onData);
-      resolve(undefined);
-    };
-    incoming.on('data', onData);
-    incoming.once('end', () => resolve(Buffer.from(gathered.take().buffer)));
-    incoming.once('error', fail);
-    incoming.once('close', () => fail());
-  });
 }

@@ -4,8 +4,8 @@ import { getRequestListener } from '@hono/node-server';
 import { isListening } from '../disk/socket-lock.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { type AnswerBounds, boundingAnswers, defaultAnswerBounds } from '../inbound/bounded-answers.ts';
-import { type ConnectionBounds, limitConnections } from './connection-shares.ts';
-import { type RefuseEarly, refusingEarly } from './early-refusal.ts';
+import { type ConnectionBounds, limitConnections } from '../inbound/connection-shares.ts';
+import { type RefuseEarly, refusingEarly } from '../inbound/early-refusal.ts';
 
 /** Where to listen: a TCP address (port 0 chooses one) or the path of a Unix socket, made 0600. */
 export type ListenAddress =

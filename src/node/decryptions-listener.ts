@@ -63,6 +63,7 @@ export class DecryptionsListener {
       address: section.host,
       port: section.port,
       maxWaiters: section.maxWaiters,
+      maxWaitersPerNetwork: section.maxWaitersPerNetwork,
     });
     if (listener.#authorization.kind === 'open')
       around.log('warn', 'decryptions.open-writes', {

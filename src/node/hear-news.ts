@@ -4,7 +4,7 @@ import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { Memo } from '../bytes/memo.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
-import { networkOf, siteOf } from '../http/network-of.ts';
+import { networkOf, siteOf } from '../inbound/network-of.ts';
 import { type ServerNews, signNotEnrolled } from '../protocol/not-enrolled.ts';
 import { TokenBuckets } from '../time/token-buckets.ts';
 

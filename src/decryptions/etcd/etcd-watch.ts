@@ -25,6 +25,8 @@ export class EtcdWatch {
   #isConnected = false;
   #failures = 0;
   #reason: string | undefined = 'the watch has not begun';
+  /** Why the cluster gave no acceptable answer when it was last asked. */
+  #refusal: string | undefined;
 
   /** @param results prefix of the results. */
   constructor(
@@ -47,9 +49,9 @@ export class EtcdWatch {
     void this.#run();
   }
 
-  /** Why the watch is interrupted now; `undefined` while it runs. */
+  /** Why the watch is interrupted now, or tells nothing; `undefined` while it runs. */
   get interruption(): string | undefined {
-    return this.#isConnected ? undefined : this.#reason;
+    return this.#refusal ?? (this.#isConnected ? undefined : this.#reason);
   }
 
   /** Tells of writes; the function returned ends it. */
@@ -74,7 +76,10 @@ export class EtcdWatch {
         (result) => this.#receive(result),
       );
       // What was silent is followed once more; that it works is seen by the first answer.
-      if (end.kind === 'silent') continue;
+      if (end.kind === 'silent') {
+        void this.#ask();
+        continue;
+      }
       this.#isConnected = false;
       this.#reason = end.reason;
       if (this.#isCompacted) await this.#skipCompacted();
@@ -123,6 +128,14 @@ export class EtcdWatch {
     }
     this.#isCompacted = false;
     this.#listener?.missed();
+  }
+
+  /** A cluster that was set back to an older snapshot is silent too: its answers show it. Beside the next watch. */
+  async #ask(): Promise<void> {
+    this.#refusal = await this.#newestRevision().then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
   }
 
   async #newestRevision(): Promise<number> {

@@ -2,7 +2,7 @@ import { utf8 } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { sha256 } from '../../crypto/sha2.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
-import { type Clock, systemClock } from '../../time/clock.ts';
+import { type Clock, monotonicMsOf, systemClock } from '../../time/clock.ts';
 import type { WriteOrder } from '../decryption-table.ts';
 import { type EtcdClient, etcdText } from './etcd-client.ts';
 
@@ -43,21 +43,17 @@ export class EtcdWriteOrder implements WriteOrder {
         const put = { request_put: { key, value, lease } };
         return (await this.#client.txn({ compare: [condition], success: [put] })).succeeded;
       } catch (error) {
-        // Somebody revoked the lease.
+        if (!isLeaseGone(error)) throw error;
         this.#lease = undefined;
-        const isRefused = error instanceof LatchkeyError && error.code === 'DECRYPTIONS_ENGINE_REFUSED';
-        if (!isRefused || attempt > 0) throw error;
+        if (attempt > 0) throw error;
       }
     }
   }
 
   #leaseId(): Promise<string> {
-    const nowMs = this.#clock.nowMs();
-    if (
-      this.#lease === undefined ||
-      this.#lease.untilMs < nowMs ||
-      this.#lease.untilMs > nowMs + LEASE_USED_MS
-    ) {
+    // The host could hold the other clock back, so that entries end with a lease that is too old.
+    const nowMs = monotonicMsOf(this.#clock);
+    if (this.#lease === undefined || this.#lease.untilMs < nowMs) {
       const lease = { id: this.#client.grantLease(LEASE_SECONDS), untilMs: nowMs + LEASE_USED_MS };
       this.#lease = lease;
       lease.id.catch(() => {
@@ -67,3 +63,7 @@ export class EtcdWriteOrder implements WriteOrder {
     return this.#lease.id;
   }
 }
+
+/** Somebody revoked it. Another refusal is no reason for a new lease: each would stay in etcd for minutes. */
+const isLeaseGone = (error: unknown): boolean =>
+  error instanceof LatchkeyError && error.message.includes('lease not found');

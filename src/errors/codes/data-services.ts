@@ -71,6 +71,10 @@ export const dataServiceCodes = {
     status: 503,
     summary: 'Too many requests wait for decryptions already; try again later.',
   },
+  DECRYPTION_BODIES_FULL: {
+    status: 503,
+    summary: 'The bodies of all requests take as much memory as they may; try again later.',
+  },
   DECRYPTION_WRITE_UNAUTHENTICATED: {
     status: 401,
     summary: 'The write carries no valid bearer token or signature.',

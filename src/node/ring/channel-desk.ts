@@ -3,7 +3,7 @@ import { toHex } from '../../bytes/hex.ts';
 import { Memo } from '../../bytes/memo.ts';
 import { acceptChannel, isRequestOf } from '../../channel/handshake.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
-import { networkOf } from '../../http/network-of.ts';
+import { networkOf } from '../../inbound/network-of.ts';
 import { decodeOpenRequest, handshakeToWire } from '../../protocol/channel-opening.ts';
 import { MAX_MESSAGE_BYTES } from '../../ring/replication/wire.ts';
 import { TokenBuckets } from '../../time/token-buckets.ts';

@@ -15,7 +15,7 @@ const readsNothing = new Set([
   // The list itself.
   'config/process-inputs.ts',
   // Tells kinds of addresses apart.
-  'http/network-of.ts',
+  'inbound/network-of.ts',
   'restarts/server-targets.ts',
   'secrets/relay/address-rules.ts',
   'secrets/relay/fleet-addresses.ts',

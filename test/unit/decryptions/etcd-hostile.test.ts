@@ -8,6 +8,8 @@ import { DecryptionService } from '../../../src/decryptions/decryption-service.t
 import { EtcdClient } from '../../../src/decryptions/etcd/etcd-client.ts';
 import { EtcdTable, type EtcdTableOptions } from '../../../src/decryptions/etcd/etcd-table.ts';
 import { EtcdWatch } from '../../../src/decryptions/etcd/etcd-watch.ts';
+import { EtcdWriteOrder } from '../../../src/decryptions/etcd/etcd-write-order.ts';
+import { type Clock, systemClock } from '../../../src/time/clock.ts';
 import { type FakeEtcd, header, json, startFakeEtcd } from '../../support/fake-etcd.ts';
 import { settled } from '../../support/virtual-scheduler.ts';
 
@@ -505,6 +507,27 @@ describe('the watch', () => {
     }
   });
 
+  it('a cluster that went back to an older snapshot is not ready, although its watches say nothing wrong', async () => {
+    const client = new EtcdClient({ endpoints: [fake.url], ...SHORT });
+    try {
+      fake.on('/v3/kv/range', (_body, response) => json(response, { header: header(9) }));
+      const watch = new EtcdWatch(client, 'latchkey/decryptions/results/', { silenceMs: 100 });
+      await watch.start();
+      await until(() => watch.interruption === undefined);
+      fake.on('/v3/kv/range', (_body, response) => json(response, { header: header(8) }));
+      await until(() => watch.interruption !== undefined);
+      expect(watch.interruption).toContain('revision 8 after revision 9');
+      // It stays so while new watches begin.
+      const asked = fake.asked('/v3/watch');
+      await until(() => fake.asked('/v3/watch') >= asked + 2);
+      expect(watch.interruption).toContain('revision 8 after revision 9');
+      fake.on('/v3/kv/range', (_body, response) => json(response, { header: header(9) }));
+      await until(() => watch.interruption === undefined);
+    } finally {
+      client.close();
+    }
+  });
+
   it('closing ends the watch, and what is under way', async () => {
     const table = await open({ operationTimeoutMs: 600_000, requestTimeoutMs: 600_000 });
     fake.on('/v3/kv/txn', () => undefined);
@@ -515,6 +538,72 @@ describe('the watch', () => {
     await expect(reading).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_UNAVAILABLE' });
     await until(() => fake.watches === 0);
     await settled();
+  });
+});
+
+describe('the order of signed writes', () => {
+  let granted: string[];
+  let txns: { readonly success: readonly { readonly request_put: { readonly lease: string } }[] }[];
+  let answer: (response: ServerResponse, lease: string | undefined) => void;
+  beforeEach(() => {
+    granted = [];
+    txns = [];
+    answer = (response) => json(response, good);
+    fake.on('/v3/lease/grant', (_body, response) => {
+      granted.push(String(granted.length + 1));
+      json(response, { header: header(1), ID: granted.at(-1), TTL: '300' });
+    });
+    fake.on('/v3/kv/txn', (body, response) => {
+      const txn = body as unknown as (typeof txns)[number];
+      txns.push(txn);
+      answer(response, txn.success[0]?.request_put.lease);
+    });
+  });
+  const order = (clock: Clock = systemClock) =>
+    new EtcdWriteOrder(new EtcdClient({ endpoints: [fake.url], ...SHORT }), 'order/', clock);
+
+  it('one lease is for all entries of a minute, also when the clock of this machine stands still or jumps', async () => {
+    let monotonic = 0;
+    const wall = [5_000_000, 0, 9_000_000_000, 0, 0];
+    const clock: Clock = { ...systemClock, nowMs: () => wall.shift() ?? 0, monotonicMs: () => monotonic };
+    const writes = order(clock);
+    expect(await writes.advance('a', 1)).toBe(true);
+    monotonic = 60_000;
+    expect(await writes.advance('b', 1)).toBe(true);
+    expect(granted).toEqual(['1']);
+    monotonic = 60_001;
+    expect(await writes.advance('c', 1)).toBe(true);
+    expect(granted).toEqual(['1', '2']);
+    expect(txns.map(({ success }) => success[0]?.request_put.lease)).toEqual(['1', '1', '2']);
+  });
+
+  it('a lease that etcd no longer knows is replaced once', async () => {
+    const gone = { code: 5, message: 'etcdserver: requested lease not found' };
+    answer = (response, lease) => (lease === '1' ? json(response, gone, 404) : json(response, good));
+    const writes = order();
+    expect(await writes.advance('a', 1)).toBe(true);
+    expect(granted).toEqual(['1', '2']);
+    answer = (response) => json(response, gone, 404);
+    await expect(writes.advance('a', 2)).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_REFUSED' });
+    expect(granted).toEqual(['1', '2', '3']);
+  });
+
+  it('writes that etcd refuses for another reason make no leases', async () => {
+    answer = (response) => json(response, { code: 7, message: 'etcdserver: permission denied' }, 403);
+    const writes = order();
+    for (let write = 0; write < 5; write += 1)
+      await expect(writes.advance('a', write)).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_REFUSED' });
+    expect([granted.length, txns.length]).toEqual([1, 5]);
+  });
+
+  it('a lease that etcd does not grant is asked for again by the next write', async () => {
+    const writes = order();
+    const grant = (status: number, value: unknown) =>
+      fake.on('/v3/lease/grant', (_body, response) => json(response, value, status));
+    grant(500, { code: 8, message: 'etcdserver: mvcc: database space exceeded' });
+    await expect(writes.advance('a', 1)).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_REFUSED' });
+    grant(200, { header: header(1), ID: '7', TTL: '300' });
+    expect(await writes.advance('a', 1)).toBe(true);
   });
 });
 

@@ -1,13 +1,12 @@
 import { once } from 'node:events';
-import { connect, Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Hono } from 'hono';
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { DecryptionService } from '../../../src/decryptions/decryption-service.ts';
 import { decryptionsApp } from '../../../src/decryptions/decryptions-app.ts';
 import { noMetrics } from '../../../src/decryptions/metrics.ts';
-import { type ServedApp, serveApp } from '../../../src/decryptions/serve-app.ts';
+import { boundsOf, type ServedApp, serveApp } from '../../../src/decryptions/serve-app.ts';
 import { defaultAnswerBounds } from '../../../src/inbound/bounded-answers.ts';
 
 const KEY = 'ab'.repeat(32);
@@ -84,13 +83,19 @@ it('a body in pieces of one byte takes about the memory of its bytes', async () 
   expect(used() - before).toBeLessThan(8);
 });
 
-it('takes no more connections than may wait, and some', async () => {
-  const listening = vi.spyOn(Server.prototype, 'listen');
-  served = await serveApp(new Hono(), { address: '127.0.0.1', port: 0, maxWaiters: 10 });
-  // What listens is a server; the spy does not know its own `this`.
-  const [server] = listening.mock.contexts as Server[];
-  listening.mockRestore();
-  expect(server?.maxConnections).toBe(4_106);
+it('takes no more connections than may wait, and some; of one network a sixteenth', () => {
+  expect(boundsOf({})).toEqual({
+    maxConnections: 16_384 + 4_096,
+    maxConnectionsPerNetwork: 1_024 + 256,
+    maxConnectionsPerSite: 4 * (1_024 + 256),
+    maxRequestsPerNetwork: 1_024,
+    maxRequestsPerSite: 4 * 1_024,
+    sharesOnLoopback: false,
+  });
+  expect(boundsOf({ maxWaiters: 10 })).toMatchObject({ maxConnections: 4_106, maxRequestsPerNetwork: 64 });
+  expect(boundsOf({ maxWaiters: 1_601 }).maxRequestsPerNetwork).toBe(101);
+  expect(() => boundsOf({ maxWaiters: Number.NaN })).toThrow(RangeError);
+  expect(() => boundsOf({ maxWaitersPerNetwork: 0.5 })).toThrow(RangeError);
 });
 
 it.each([

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { networkOf, siteOf } from './network-of.ts';
+import { isLoopback, networkOf, siteOf } from './network-of.ts';
 
 /** How many connections may be open, altogether and from one part of the network. */
 export interface ConnectionBounds {
@@ -10,6 +10,8 @@ export interface ConnectionBounds {
   readonly maxConnectionsPerNetwork: number;
   /** From one IPv6 /48 ({@link siteOf}). */
   readonly maxConnectionsPerSite: number;
+  /** Whether 127.0.0.1 and ::1 have a share as others (true). Behind a proxy on this machine its clients are many. */
+  readonly sharesOnLoopback?: boolean;
 }
 
 /** One open connection. */
@@ -64,6 +66,7 @@ export function limitConnections(server: Server, bounds: ConnectionBounds): void
     const all = shareOf('all', bounds.maxConnections);
     // A Unix socket has no address: every peer on it is this machine.
     if (address === undefined) return [all];
+    if (bounds.sharesOnLoopback === false && isLoopback(address)) return [all];
     const network = shareOf(networkOf(address), bounds.maxConnectionsPerNetwork);
     const site = siteOf(address);
     // The narrowest first: a network that is full closes its own connections, not those of others.

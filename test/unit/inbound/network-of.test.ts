@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { networkOf, siteOf } from '../../../src/http/network-of.ts';
+import { isLoopback, networkOf, siteOf } from '../../../src/inbound/network-of.ts';
 
 it.each([
   ['192.0.2.7', '192.0.2.7'],
@@ -25,4 +25,23 @@ it.each([
   ['::ffff:192.0.2.7', undefined],
 ])('%s lies in the site %s', (address, site) => {
   expect(siteOf(address)).toBe(site);
+});
+
+it.each([
+  ['127.0.0.1', true],
+  ['127.9.9.9', true],
+  ['::ffff:127.0.0.1', true],
+  ['::1', true],
+  ['0:0:0:0:0:0:0:1', true],
+  ['::', false],
+  ['::2', false],
+  ['1::', false],
+  ['1::1', false],
+  ['::1:0', false],
+  ['::127.0.0.1', false],
+  ['12.7.0.1', false],
+  ['127.0.0.1.example', false],
+  ['', false],
+])('%s is of this machine only: %s', (address, expected) => {
+  expect(isLoopback(address)).toBe(expected);
 });

@@ -1,9 +1,8 @@
-import type { IncomingMessage, RequestListener } from 'node:http';
-import type { Problem } from '../errors/problem.ts';
-import { problemHeaders } from './answer-problem.ts';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { type Problem, problemHeaders } from '../errors/problem.ts';
 
 /** Decides by the head of a request whether it is refused before its body is read; `undefined` lets it pass. */
-export type RefuseEarly = (incoming: IncomingMessage) => Problem | undefined;
+export type RefuseEarly = (incoming: IncomingMessage, outgoing: ServerResponse) => Problem | undefined;
 
 /** Bodies of more than this are not worth a kept connection, in bytes. */
 const MAX_DROPPED_BYTES = 64 * 1024;
@@ -18,7 +17,7 @@ const isShort = ({ headers }: IncomingMessage): boolean =>
 export const refusingEarly =
   (handle: RequestListener, refuse: RefuseEarly): RequestListener =>
   (incoming, outgoing) => {
-    const problem = refuse(incoming);
+    const problem = refuse(incoming, outgoing);
     if (problem === undefined) {
       handle(incoming, outgoing);
       return;

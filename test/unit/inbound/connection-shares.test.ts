@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Server } from 'node:http';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { limitConnections } from '../../../src/http/connection-shares.ts';
+import { limitConnections } from '../../../src/inbound/connection-shares.ts';
 
 /** A socket that only has an address and an end. */
 class FakeSocket extends EventEmitter {
@@ -91,6 +91,20 @@ describe('a full share', () => {
     expect(isOpen(held)).toEqual(Array.from({ length: 6 }, () => true));
     expect(isOpen([dial(undefined), ...held.slice(0, 2)])).toEqual([true, false, true]);
   });
+});
+
+it('where this machine has no share, only the total counts for it', () => {
+  server = new EventEmitter();
+  const bounds = { maxConnections: 4, maxConnectionsPerNetwork: 2, maxConnectionsPerSite: 3 };
+  limitConnections(server as Server, { ...bounds, sharesOnLoopback: false });
+  const held = ['127.0.0.1', '127.0.0.1', '127.0.0.1'].map(dial);
+  expect(isOpen(held)).toEqual([true, true, true]);
+  expect(isOpen(['192.0.2.1', '192.0.2.1', '192.0.2.1'].map(dial))).toEqual([false, true, true]);
+  expect(isOpen(held)).toEqual([false, true, true]);
+});
+
+it('by default this machine has a share as others', () => {
+  expect(isOpen(['127.0.0.1', '127.0.0.1', '127.0.0.1'].map(dial))).toEqual([false, true, true]);
 });
 
 it('a closed connection frees its place, also when the bounds closed it', async () => {

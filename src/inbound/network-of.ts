@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 
 const NETWORK_GROUPS = 4;
 const SITE_GROUPS = 3;
@@ -17,6 +17,14 @@ export function networkOf(address: string): string {
 export function siteOf(address: string): string | undefined {
   const groups = ipv6Groups(address);
   return typeof groups === 'string' ? undefined : `${groups.slice(0, SITE_GROUPS).join(':')}::/48`;
+}
+
+/** Whether an address is of this machine only (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3). */
+export function isLoopback(address: string): boolean {
+  const groups = ipv6Groups(address);
+  return typeof groups === 'string'
+    ? isIPv4(groups) && groups.startsWith('127.')
+    : groups.join('') === '00000001';
 }
 
 /** The eight groups of an IPv6 address; an IPv4 address, also a mapped one, and other text as text. */
