@@ -9,6 +9,11 @@ import type { AccountRegistry } from './vault.ts';
 export interface ChainRecords {
   /** The record of an account, `undefined` when it has none, or `unknown` without a fresh view of the chain. */
   recordOf(account: AccountId): ServerRecord | undefined | 'unknown';
+  /**
+   * For how long the chain has shown no record of an account, in milliseconds: 0 while it shows one or there is no fresh
+   * view, `Infinity` when this process has never seen one.
+   */
+  lackingRecordMs(account: AccountId): number;
 }
 
 /** The vault's view of the chain. */
@@ -18,7 +23,7 @@ export function accountRegistry(parts: {
   readonly now: () => number;
 }): AccountRegistry {
   return {
-    lacksRecord: (account) => parts.chain.recordOf(account) === undefined,
+    lackingRecordMs: (account) => parts.chain.lackingRecordMs(account),
     registeredPlatform: (account) => {
       const record = parts.chain.recordOf(account);
       if (record === 'unknown') {

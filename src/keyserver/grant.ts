@@ -84,6 +84,6 @@ function recover({ bound, provenance }: JudgedRequest, vault: Vault, nowMs: numb
   // Only now: whether a slot is linked concerns its owner alone.
   if (!key.isPlain && key.lineage === undefined) throw slotUnlinked();
   key.prolong(nowMs);
-  vault.noteUse(key, nowMs);
+  vault.noteUse(key);
   return key;
 }

@@ -135,8 +135,8 @@ export class Judge {
     if (recovers) platforms.judgeRequest(ppid);
     else platforms.judgeNewKey(ppid);
     this.#countPlatform(ppid);
-    // "create" gives a key that exists too, to a request that proves its token.
-    const isReturn = recovers || (intent === 'create' && this.#ownKey(bound, ppid, keys) !== undefined);
+    // The other intents give a key that exists too, to a request that proves that the key is its own.
+    const isReturn = recovers || this.#ownKey(bound, ppid, keys) !== undefined;
     if (isReturn && this.#parts.chain().hasDeparted(account)) {
       throw new RefusalError(
         'ACCOUNT_DEREGISTERED',

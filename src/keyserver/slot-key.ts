@@ -63,14 +63,17 @@ export class SlotKey {
   #lineage: LineageRecord | undefined;
   #boundTo: Uint8Array;
 
-  /** @param row zeros of {@link SLOT_ROW_BYTES}; the key owns it. */
+  /**
+   * @param row zeros of {@link SLOT_ROW_BYTES}; the key owns it.
+   * @param times when it is made, also by a clock that cannot be set.
+   */
   constructor(
     row: ByteRow,
     account: AccountId,
     slotId: SlotId,
     provenance: Provenance,
     random: RandomSource,
-    nowMs: number,
+    { nowMs, monotonicMs }: { readonly nowMs: number; readonly monotonicMs: number },
   ) {
     row.view().set(account);
     row.view(SLOT_ID_AT).set(slotId);
@@ -86,7 +89,7 @@ export class SlotKey {
     // A client of the plain request knows no route to confirm its key.
     this.#confirmed = this.isPlain;
     row.setNumber(EXPIRES_AT, nowMs + UNCONFIRMED_TTL_MS);
-    row.setNumber(IDLE_SINCE_AT, nowMs);
+    row.setNumber(IDLE_SINCE_AT, monotonicMs);
   }
 
   get account(): AccountId {
@@ -136,7 +139,10 @@ export class SlotKey {
     return report !== undefined && report.live - 1 < report.threshold;
   }
 
-  /** Since when neither a request used the key nor the chain showed a record of its account. */
+  /**
+   * Since when neither a request used the key nor a look found that the chain shows a record of its account, by a clock
+   * that cannot be set.
+   */
   get idleSinceMs(): number {
     return this.#row.number(IDLE_SINCE_AT);
   }
@@ -152,14 +158,14 @@ export class SlotKey {
   }
 
   /** A request got the key or proved to hold it. */
-  use(nowMs: number): void {
+  use(monotonicMs: number): void {
     this.#wasUsed = true;
-    this.#row.setNumber(IDLE_SINCE_AT, nowMs);
+    this.keep(monotonicMs);
   }
 
-  /** The account has a record on the chain, so the key does not age. */
-  keep(nowMs: number): void {
-    this.#row.setNumber(IDLE_SINCE_AT, nowMs);
+  /** The account has a record on the chain, or had one a short time ago: its time begins again. */
+  keep(monotonicMs: number): void {
+    this.#row.setNumber(IDLE_SINCE_AT, monotonicMs);
   }
 
   /** Whether the owner did not confirm the key in time. */

@@ -103,7 +103,7 @@ export class SlotRoutes {
       throw new EvidenceError('KEY_UNKNOWN', 'this server holds no such key, or the MAC is wrong');
     }
     requireFresh(timestampMs, nowMs);
-    vault.noteUse(key, nowMs);
+    vault.noteUse(key);
     return key;
   }
 

@@ -30,7 +30,7 @@ export interface VaultLimits extends LineageLimits {
   readonly maxKeysPerPlatformAndAccount: number;
   /** Plain keys of one platform; each belongs to another account. */
   readonly maxPlainKeysPerPlatform: number;
-  /** How long a key lives after its last use when its account has no record on the chain. */
+  /** How long a key lives after its last use when its account has had no record on the chain for as long. */
   readonly unregisteredKeyTtlMs: number;
 }
 
@@ -38,7 +38,7 @@ export interface VaultLimits extends LineageLimits {
 export interface VaultSurroundings {
   /** Whether a newer instance has the account of this server, so that this process will be ended. */
   readonly isOvertaken?: () => boolean;
-  /** A clock that cannot be set, by which lineages age. */
+  /** A clock that cannot be set, by which lineages and unused keys age. */
   readonly monotonicMs?: () => number;
 }
 
@@ -56,8 +56,11 @@ export const defaultVaultLimits: VaultLimits = {
 
 /** The facts about an account that the vault uses. */
 export interface AccountRegistry {
-  /** Whether a fresh view of the chain shows no record of the account; false while there is no such view. */
-  lacksRecord(account: AccountId): boolean;
+  /**
+   * For how long the chain has shown no record of the account, in milliseconds: 0 while it shows one or cannot be read,
+   * `Infinity` when this process has never seen one.
+   */
+  lackingRecordMs(account: AccountId): number;
   /**
    * PPID (16 bytes) that the registered quote of the account proves; `undefined` when there is none.
    * @throws ProblemError CHAIN_UNAVAILABLE without a fresh view of the chain.
@@ -103,6 +106,7 @@ export class Vault implements VaultView {
   /** What is known of the stores that the keys belong to. */
   readonly lineages: LineageTable;
   readonly #isOvertaken: () => boolean;
+  readonly #monotonicMs: () => number;
   #isDrained = false;
 
   constructor(
@@ -112,6 +116,7 @@ export class Vault implements VaultView {
     { isOvertaken = () => false, monotonicMs = () => performance.now() }: VaultSurroundings = {},
   ) {
     this.#isOvertaken = isOvertaken;
+    this.#monotonicMs = monotonicMs;
     this.#random = random;
     this.#registry = registry;
     this.#limits = limits;
@@ -159,8 +164,8 @@ export class Vault implements VaultView {
   }
 
   /** A request got this key or proved to hold it. */
-  noteUse(key: SlotKey, nowMs: number): void {
-    key.use(nowMs);
+  noteUse(key: SlotKey): void {
+    key.use(this.#monotonicMs());
     this.#moveToEnd(nameOf(key.account, key.slotId), key);
   }
 
@@ -176,7 +181,7 @@ export class Vault implements VaultView {
     const { platform } = judged.provenance;
     const present = this.find(account, PLAIN_SLOT_ID, nowMs);
     if (present !== undefined && equalBytes(present.provenance.platform, platform)) {
-      this.noteUse(present, nowMs);
+      this.noteUse(present);
       return { key: present, created: false };
     }
     if (present?.wasUsed) throw plainKeyOfOtherPlatform();
@@ -206,7 +211,7 @@ export class Vault implements VaultView {
         hint: 'take a new random slot id',
       });
     }
-    if (present.lineage !== undefined) this.noteUse(present, nowMs);
+    if (present.lineage !== undefined) this.noteUse(present);
     else if (!present.isNewOn(provenance.platform)) throw slotUnlinked();
     return { key: present, created: false };
   }
@@ -255,7 +260,7 @@ export class Vault implements VaultView {
     }
     for (const [name, key] of this.#keys) {
       // The entries after this one were used later.
-      if (!this.#isIdle(key, nowMs)) break;
+      if (!this.#isIdle(key)) break;
       if (this.#hasEnded(name, key, nowMs)) this.#remove(name, key);
     }
     this.lineages.sweep();
@@ -270,16 +275,19 @@ export class Vault implements VaultView {
     for (const table of tables) table.clear();
   }
 
-  #isIdle(key: SlotKey, nowMs: number): boolean {
-    return nowMs - key.idleSinceMs >= this.#limits.unregisteredKeyTtlMs;
+  #isIdle(key: SlotKey): boolean {
+    return this.#monotonicMs() - key.idleSinceMs >= this.#limits.unregisteredKeyTtlMs;
   }
 
-  /** Keys age only while the chain can be read and shows no record of their account. */
+  /**
+   * An unused key ends when its account has had no record on the chain for as long: a record that is missing for a
+   * moment, on the chain or in the answer of an endpoint that lies, costs no node that is down its key.
+   */
   #hasEnded(name: string, key: SlotKey, nowMs: number): boolean {
     if (key.isExpired(nowMs)) return true;
-    if (!this.#isIdle(key, nowMs)) return false;
-    if (this.#registry.lacksRecord(key.account)) return true;
-    key.keep(nowMs);
+    if (!this.#isIdle(key)) return false;
+    if (this.#registry.lackingRecordMs(key.account) >= this.#limits.unregisteredKeyTtlMs) return true;
+    key.keep(this.#monotonicMs());
     this.#moveToEnd(name, key);
     return false;
   }
@@ -299,7 +307,8 @@ export class Vault implements VaultView {
     // Only now: a request that finds no room must not cost the key that is here.
     if (replaced !== undefined) this.#remove(name, replaced);
     const shared = this.#shareOf(provenance.platform).provenanceOf(provenance.trustHash);
-    const key = new SlotKey(this.#rows.take(), account, slotId, shared, this.#random, nowMs);
+    const times = { nowMs, monotonicMs: this.#monotonicMs() };
+    const key = new SlotKey(this.#rows.take(), account, slotId, shared, this.#random, times);
     this.#keys.set(name, key);
     if (!key.confirmed) this.#unconfirmed.set(name, key);
     this.#count(key, 1);

@@ -6,12 +6,15 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 import type { ChainRecords } from '../keyserver/account-registry.ts';
 import type { ChainFacts } from '../keyserver/judge.ts';
 import type { BlockReference } from '../protocol/report-data.ts';
-import type { Clock } from '../time/clock.ts';
+import { type Clock, monotonicMsOf } from '../time/clock.ts';
 import type { FormerRecords } from './hear-news.ts';
 import type { NodeParts } from './parts.ts';
 
 /** Accounts that are remembered as registered once; an endpoint that makes them up must not fill the memory. */
 const MAX_REMEMBERED = 100_000;
+
+/** An account that has a record. */
+const STAYS = { leftAtMs: Number.POSITIVE_INFINITY };
 
 /** Shows a block in the metrics; the time was at least the block's. */
 export function noteBlock(
@@ -30,7 +33,8 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
   readonly #unsubscribe: () => void;
-  readonly #everRegistered = new Memo<true>(MAX_REMEMBERED);
+  /** Accounts that were registered once, and since when each has no record; both by {@link #monotonicMs}. */
+  readonly #everRegistered = new Memo<{ readonly leftAtMs: number }>(MAX_REMEMBERED);
   #registered: ReadonlyMap<string, ServerRecord> = new Map();
   #latestMs = 0;
   #newest: { readonly snapshot: ChainSnapshot; readonly atMs: number } | undefined;
@@ -73,12 +77,16 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
   /** Takes a snapshot that was read elsewhere. */
   take(snapshot: ChainSnapshot): void {
     const isSameList = snapshot.servers === this.#newest?.snapshot.servers;
-    this.#newest = { snapshot, atMs: this.#clock.nowMs() };
+    this.#newest = { snapshot, atMs: this.#monotonicMs };
     this.#latestMs = Math.max(this.#latestMs, snapshot.block.timestampMs ?? 0);
     if (isSameList) return;
+    const before = this.#registered;
     this.#registered = new Map(snapshot.servers.map((record) => [toHex(record.account), record]));
     // An attacker who can fill this memory can as well show a departed account as registered.
-    for (const account of this.#registered.keys()) this.#everRegistered.set(account, true);
+    for (const account of this.#registered.keys()) this.#everRegistered.set(account, STAYS);
+    const left = { leftAtMs: this.#monotonicMs };
+    for (const account of before.keys())
+      if (!this.#registered.has(account)) this.#everRegistered.set(account, left);
   }
 
   get acceptedMeasurements(): readonly Uint8Array[] {
@@ -89,6 +97,12 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
     return this.#ageMs > this.#maxAgeMs ? 'unknown' : this.#registered.get(toHex(account));
   }
 
+  lackingRecordMs(account: AccountId): number {
+    if (this.recordOf(account) !== undefined) return 0;
+    const known = this.#everRegistered.find(toHex(account));
+    return known === undefined ? Number.POSITIVE_INFINITY : this.#monotonicMs - known.leftAtMs;
+  }
+
   /** Whether the account has had a record since this process started. */
   hasBeenRegistered(account: AccountId): boolean {
     return this.#everRegistered.find(toHex(account)) !== undefined;
@@ -96,7 +110,12 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
 
   /** Since when there was no news of the chain; infinite before the first snapshot. */
   get #ageMs(): number {
-    return this.#clock.nowMs() - (this.#newest?.atMs ?? Number.NEGATIVE_INFINITY);
+    return this.#monotonicMs - (this.#newest?.atMs ?? Number.NEGATIVE_INFINITY);
+  }
+
+  /** The host sets the other clock: set ahead and back, it would make an old view look fresh. */
+  get #monotonicMs(): number {
+    return monotonicMsOf(this.#clock);
   }
 
   /** @throws ProblemError CHAIN_UNAVAILABLE when the view is too old to tell. */

@@ -8,6 +8,6 @@ export const memoryOf = (keyServer: KeyServer): Vault =>
 
 /** A chain about which nothing is known: keys do not age, and no platform is registered. */
 export const unknownAccounts: AccountRegistry = {
-  lacksRecord: () => false,
+  lackingRecordMs: () => 0,
   registeredPlatform: () => undefined,
 };

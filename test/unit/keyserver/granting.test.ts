@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
+import { PLAIN_SLOT_ID } from '../../../src/protocol/report-data.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import { clientAccount, lineageKeyNumber, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
@@ -182,6 +183,26 @@ describe('create and recover', () => {
       const unsure = await client.submit(await client.prepare({ intent, slotId, token }));
       expect([intent, unsure]).toMatchObject([intent, { status: 503, json: { code: 'CHAIN_UNAVAILABLE' } }]);
     }
+  });
+
+  it('an account without its former record on the chain gets its plain key back by no intent', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const { chain } = client.world;
+    await client.obtain();
+    const record = { account: client.account, stash: client.account, active: true, signer: false };
+    const rest = { x25519PublicKey: client.world.keyServer.identity.x25519PublicKey, endpoint: 'a:1' };
+    chain.set({ servers: [{ ...record, ...rest, quote: new Uint8Array(0) }] });
+    expect((await client.obtain()).created).toBe(false);
+    chain.set({ servers: [] });
+    for (const intent of ['recover', 'get-or-create'] as const) {
+      const refused = await client.submit(await client.prepare({ intent }));
+      expect([intent, refused.json['code']]).toEqual([intent, 'ACCOUNT_DEREGISTERED']);
+    }
+    // Another platform is refused as before, and a key that does not exist is made as before.
+    const foreign = await client.submit(await client.prepare({ platform: 2 }));
+    expect(foreign.json['code']).toBe('PLATFORM_REFUSED');
+    client.world.vault.forget(client.account, PLAIN_SLOT_ID);
+    expect((await client.obtain()).created).toBe(true);
   });
 
   it('the sealed answer carries server time and the finalized block', async () => {

@@ -126,7 +126,40 @@ describe('keys of accounts without a record on the chain', () => {
     world.chain.set({ servers: [] });
     await pass(world, 29);
     expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
-    expect(toHex((await client.obtain()).key.reveal())).toBe(toHex(key.reveal()));
+    await client.keyStatus({ slotId: PLAIN_SLOT_ID, key });
+    await pass(world, 30);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
+  });
+
+  it('a key that nobody used for long does not end at the moment at which the record of its account is gone', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    world.chain.set({ servers: [record(world, client, 0)] });
+    const { slotId, token } = await client.obtainLinked();
+    // The node is down, and nothing makes the server look at the key.
+    await pass(world, 45);
+    world.chain.set({ servers: [] });
+    expect(await outcome(client, { intent: 'recover', slotId, token })).toBe('ACCOUNT_DEREGISTERED');
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
+    world.chain.set({ servers: [record(world, client, 0)] });
+    expect(await outcome(client, { intent: 'recover', slotId, token })).toBe('granted');
+    // It ends once the record was gone for as long as a key may lie unused.
+    world.chain.set({ servers: [] });
+    await pass(world, 29);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
+    await pass(world, 1);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
+  });
+
+  it('no key ends by a clock that was set', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    const { slotId, token } = await client.obtainLinked();
+    world.clock.set(40 * DAY_MS);
+    world.chain.set({});
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
+    expect(await outcome(client, { intent: 'recover', slotId, token })).toBe('granted');
+    world.clock.set(0);
     await pass(world, 30);
     expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
   });

@@ -16,7 +16,10 @@ function counted(slotId: SlotId) {
     return bytes;
   };
   const row = new ByteRows(SLOT_ROW_BYTES).take();
-  const key = new SlotKey(row, AccountId.of(new Uint8Array(32)), slotId, provenance, random, 5);
+  const key = new SlotKey(row, AccountId.of(new Uint8Array(32)), slotId, provenance, random, {
+    nowMs: 5,
+    monotonicMs: 7,
+  });
   return { key, drawn };
 }
 
@@ -29,7 +32,7 @@ describe('what a new key draws', () => {
     expect(key.key.reveal()).toEqual(from(17, 32));
     expect(key.recoveryToken?.reveal()).toEqual(from(49, 32));
     // What follows in the row is not overwritten.
-    expect([key.report, key.createdAtMs]).toEqual([undefined, 5]);
+    expect([key.report, key.createdAtMs, key.idleSinceMs]).toEqual([undefined, 5, 7]);
   });
 
   it('is no token for a plain key', () => {

@@ -93,6 +93,42 @@ describe('the chain watch', () => {
     watch.close();
   });
 
+  it('counts for how long an account has no record, by a clock that cannot be set, and from its last departure', async () => {
+    let passedMs = 0;
+    let aheadMs = 0;
+    const clock: Clock = {
+      nowMs: () => passedMs + aheadMs,
+      monotonicMs: () => passedMs,
+      sleep: async () => undefined,
+    };
+    const chain = quietChain(() => passedMs);
+    const watch = new ChainWatch({ chain, clock, maxAgeMs: MINUTE_MS, onSnapshot: () => undefined });
+    const full = await chain.snapshot();
+    const empty = { ...full, servers: [] };
+    const never = AccountId.of(new Uint8Array(32).fill(9));
+    const lacking = () => [account, never].map((one) => watch.lackingRecordMs(one));
+    expect(lacking()).toEqual([0, Number.POSITIVE_INFINITY]);
+    passedMs = 1_000;
+    watch.take(empty);
+    passedMs = 5_000;
+    // Another list without the account changes nothing.
+    watch.take({ ...empty, servers: [] });
+    aheadMs = 100 * MINUTE_MS;
+    expect(lacking()).toEqual([4_000, Number.POSITIVE_INFINITY]);
+    watch.take(full);
+    expect(lacking()).toEqual([0, Number.POSITIVE_INFINITY]);
+    aheadMs = 0;
+    watch.take({ ...empty, servers: [] });
+    passedMs = 7_000;
+    expect(lacking()).toEqual([2_000, Number.POSITIVE_INFINITY]);
+    // An old view says nothing, also where the clock was ahead when it came and is set back.
+    passedMs += MINUTE_MS;
+    aheadMs = -MINUTE_MS;
+    expect(lacking()).toEqual([0, 0]);
+    expect(() => watch.hasDeparted(account)).toThrow('no news of the chain');
+    watch.close();
+  });
+
   it('does not go back to an older time when an endpoint shows an older block', async () => {
     const nowMs = 1_000_000;
     const chain = quietChain(() => nowMs);
