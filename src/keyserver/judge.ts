@@ -234,7 +234,7 @@ export class Judge {
   #judgeTd(verified: VerifiedQuote, hasGrace: boolean, fleet: FleetInForce | undefined): void {
     const { grace, now } = this.#parts;
     const tdPolicy = stricterPolicy(this.#parts.tdPolicy, fleet);
-    grace.observe(verified.collateral.evaluationNumbers, now());
+    grace.observe(verified, now());
     try {
       applyPolicy(verified, tdPolicy, now());
     } catch (refusal) {

@@ -1,17 +1,28 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { toHex } from '../bytes/hex.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { TdPolicy } from '../tdx/policy.ts';
 import { applyPolicy } from '../tdx/policy.ts';
+import type { MatchedLevel, MatchedLevels } from '../tdx/tcb-level.ts';
 import { outOfDateStatuses } from '../tdx/tcb-status.ts';
 import type { EvaluationNumbers, VerifiedQuote } from '../tdx/verify-quote.ts';
 
 type Document = keyof EvaluationNumbers;
 
+interface Seen {
+  /** The first verdict by these documents. */
+  readonly verified: VerifiedQuote;
+  readonly atMs: number;
+}
+
 /**
- * Remembers when each TCB evaluation data number of each document was first seen, so that a grace can count from there:
- * Intel may publish TCB info and QE identity of one evaluation at different times.
+ * Remembers when each TCB evaluation was first seen, so that a grace can count from the one that made a machine out of
+ * date. Later evaluations begin no new grace: a service that gives out Intel's early one must not open again what was
+ * closed. TCB info and QE identity count by themselves: Intel may publish those of one evaluation at different times.
  */
 export class TcbGrace {
-  readonly #firstSeenMs = new Map<string, number>();
+  /** Intel signs few evaluations, so these stay few. */
+  readonly #seen = new Map<string, Seen>();
   readonly #graceMs: number;
 
   /**
@@ -22,36 +33,44 @@ export class TcbGrace {
     this.#graceMs = options.graceMs;
   }
 
-  observe({ tcbInfo, qeIdentity }: EvaluationNumbers, nowMs: number): void {
-    for (const name of [nameOf('tcbInfo', tcbInfo), nameOf('qeIdentity', qeIdentity)]) {
-      if (!this.#firstSeenMs.has(name)) this.#firstSeenMs.set(name, nowMs);
-    }
+  observe(verified: VerifiedQuote, nowMs: number): void {
+    const { tcbInfo, qeIdentity } = verified.collateral.evaluationNumbers;
+    const name = `${toHex(verified.platform.fmspc)} ${tcbInfo} ${qeIdentity}`;
+    if (!this.#seen.has(name)) this.#seen.set(name, { verified, atMs: nowMs });
   }
 
-  /** Whether the grace since this number of this document was first seen is still running. */
-  isRunning(document: Document, evaluationNumber: number, nowMs: number): boolean {
-    const firstSeenMs = this.#firstSeenMs.get(nameOf(document, evaluationNumber));
-    return firstSeenMs !== undefined && nowMs - firstSeenMs < this.#graceMs;
+  /** Whether the grace since the first evaluation by which this document made the machine out of date is still running. */
+  isRunning(document: Document, verified: VerifiedQuote, nowMs: number): boolean {
+    const outdating = [...this.#seen.values()].filter((seen) =>
+      isOutdatedBy(document, verified, seen.verified),
+    );
+    return outdating.length > 0 && outdating.every(({ atMs }) => nowMs - atMs < this.#graceMs);
   }
 }
 
-const nameOf = (document: Document, evaluationNumber: number): string => `${document} ${evaluationNumber}`;
+/** Whether a document of another verdict has the same number, or has made this machine out of date too. */
+function isOutdatedBy(document: Document, verified: VerifiedQuote, other: VerifiedQuote): boolean {
+  const numberOf = ({ collateral }: VerifiedQuote): number => collateral.evaluationNumbers[document];
+  if (numberOf(verified) === numberOf(other)) return true;
+  // TCB info is about one FMSPC.
+  if (document === 'tcbInfo' && !equalBytes(verified.platform.fmspc, other.platform.fmspc)) return false;
+  const levels = verified.levelsBy(document, other);
+  return levels !== undefined && outdatingDocuments(levels).includes(document);
+}
 
-/** The documents by which a quote is out of date. */
-const outdatingDocuments = ({ levels }: VerifiedQuote): readonly Document[] => {
-  const { platform, tdxModule, quotingEnclave } = levels;
-  const isCurrent = [platform, tdxModule].every(
-    (level) => level === undefined || level.status === 'UpToDate',
-  );
+/** The documents by which a machine is out of date. */
+function outdatingDocuments({ platform, tdxModule, quotingEnclave }: MatchedLevels): readonly Document[] {
+  const isOutdated = (level: MatchedLevel | undefined): boolean =>
+    outOfDateStatuses.some((status) => status === level?.status);
   return [
-    ...(isCurrent ? [] : (['tcbInfo'] as const)),
-    ...(quotingEnclave.status === 'UpToDate' ? [] : (['qeIdentity'] as const)),
+    ...(isOutdated(platform) || isOutdated(tdxModule) ? (['tcbInfo'] as const) : []),
+    ...(isOutdated(quotingEnclave) ? (['qeIdentity'] as const) : []),
   ];
-};
+}
 
 /**
  * Whether a recovery may pass although the policy refuses it: the only fault is a TCB that was out of date at the launch,
- * and the TCB evaluation that says so is recent. A patch day must not lock nodes out of their disks.
+ * and the first TCB evaluation that said so is recent. A patch day must not lock nodes out of their disks.
  */
 export function withinGrace(
   refusal: unknown,
@@ -63,9 +82,8 @@ export function withinGrace(
   if (!(refusal instanceof LatchkeyError) || refusal.code !== 'TCB_STATUS_REFUSED') return false;
   const status = outOfDateStatuses.find((candidate) => candidate === verified.tcbStatus);
   if (status === undefined) return false;
-  const { evaluationNumbers } = verified.collateral;
-  for (const document of outdatingDocuments(verified)) {
-    if (!grace.isRunning(document, evaluationNumbers[document], nowMs)) return false;
+  for (const document of outdatingDocuments(verified.levels)) {
+    if (!grace.isRunning(document, verified, nowMs)) return false;
   }
   // Everything else that the policy demands must still hold.
   applyPolicy(verified, { ...policy, acceptedTcbStatuses: [...policy.acceptedTcbStatuses, status] }, nowMs);

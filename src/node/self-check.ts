@@ -66,7 +66,7 @@ export async function examineOwnMachine(parts: SelfCheckParts, trust: TrustSecti
 function requireOwnTcb(verified: VerifiedQuote, trust: TrustSection, nowMs: number): void {
   const policy = tdPolicyOf(trust);
   const grace = new TcbGrace({ graceMs: trust.freshness.tcbGraceMs });
-  grace.observe(verified.collateral.evaluationNumbers, nowMs);
+  grace.observe(verified, nowMs);
   try {
     applyPolicy(verified, policy, nowMs);
   } catch (refusal) {

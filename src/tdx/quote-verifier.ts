@@ -5,7 +5,12 @@ import { P256PublicKey } from '../crypto/p256.ts';
 import { sha256Hex } from '../crypto/sha2.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type CollateralDocuments, parsedCollateral } from './collateral.ts';
-import { type CollateralExpectation, type CollateralFacts, requireExpected } from './collateral-summary.ts';
+import {
+  type CollateralExpectation,
+  type CollateralFacts,
+  type EvaluationNumbers,
+  requireExpected,
+} from './collateral-summary.ts';
 import {
   type PckChain,
   PckChains,
@@ -24,7 +29,7 @@ import {
 } from './quoting-enclave.ts';
 import type { PckCaType } from './sgx-extension.ts';
 import { requireCrlIssuer, requireNotRevoked } from './signed-crl.ts';
-import { evaluateTcb, type TcbVerdict } from './tcb-level.ts';
+import { evaluateTcb, type MatchedLevels, type TcbInput, type TcbVerdict } from './tcb-level.ts';
 import { requireTdxModule } from './tdx-module.ts';
 import { TrustRoot } from './trust-root.ts';
 import { requireCurrent } from './validity.ts';
@@ -125,6 +130,7 @@ export class ChainVerifiedQuote {
 export class VerifiedQuote implements TcbVerdict {
   /** As in {@link ChainVerifiedQuote}. */
   readonly #proof = true;
+  readonly #input: TcbInput;
   readonly quote: Quote;
   readonly platform: VerifiedPlatformFacts;
   /** False when the chain ends in an injected root. */
@@ -143,9 +149,11 @@ export class VerifiedQuote implements TcbVerdict {
     key: typeof proofKey,
     signed: ChainVerifiedQuote,
     collateral: CollateralFacts,
-    tcb: TcbVerdict,
+    input: TcbInput,
   ) {
     if (key !== proofKey) throw new TypeError('a VerifiedQuote is made by QuoteVerifier only');
+    const tcb = evaluateTcb(input);
+    this.#input = input;
     this.quote = signed.quote;
     this.platform = signed.platform;
     this.isIntelRooted = signed.isIntelRooted;
@@ -164,6 +172,20 @@ export class VerifiedQuote implements TcbVerdict {
   /** Whether a value is such a proof: the check at run time that the type makes at compile time. */
   static isProof(value: unknown): value is VerifiedQuote {
     return #proof in Object(value);
+  }
+
+  /**
+   * The levels that the launch of this TD reaches when one document is that of another verdict.
+   * @returns `undefined` where that document has none for it.
+   */
+  levelsBy(document: keyof EvaluationNumbers, other: VerifiedQuote): MatchedLevels | undefined {
+    const body = { ...this.#input.body, teeTcbSvn2: undefined };
+    try {
+      return evaluateTcb({ ...this.#input, body, [document]: other.#input[document] }).levels;
+    } catch (error) {
+      if (error instanceof EvidenceError) return undefined;
+      throw error;
+    }
   }
 
   /** For `JSON.stringify`: bytes as lower-case hex, CRL numbers as decimal text; without the quote's raw parts. */
@@ -221,15 +243,14 @@ export class QuoteVerifier {
     requireTdxModule(parsed.body, collateral.tcbInfo);
     this.#requireQuoteSignatures(parsed, chain, qe);
     const { tcbInfo, qeIdentity } = collateral;
-    const tcb = evaluateTcb({
+    const signed = new ChainVerifiedQuote(proofKey, parsed, chain, this.trustRoot);
+    return new VerifiedQuote(proofKey, signed, collateralFacts(collateral, nowMs), {
       body: parsed.body,
       sgx: chain.sgx,
       qeIsvSvn: qe.isvSvn,
       tcbInfo,
       qeIdentity,
     });
-    const signed = new ChainVerifiedQuote(proofKey, parsed, chain, this.trustRoot);
-    return new VerifiedQuote(proofKey, signed, collateralFacts(collateral, nowMs), tcb);
   }
 
   /**

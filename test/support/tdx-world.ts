@@ -8,7 +8,8 @@ import { insecureTrustRoot } from '../../src/tdx/trust-root.ts';
 import { QuoteVerifier, type VerifiedQuote, type VerifyOptions } from '../../src/tdx/verify-quote.ts';
 import { codeOf } from './thrown.ts';
 
-export const pki = createDevelopmentPki({ seed: new Uint8Array(32).fill(42) });
+export const worldSeed: Uint8Array = new Uint8Array(32).fill(42);
+export const pki = createDevelopmentPki({ seed: worldSeed });
 export const trustRoot = insecureTrustRoot(pki.rootPem);
 export const worldNowMs = Date.UTC(2026, 10, 21, 12);
 
