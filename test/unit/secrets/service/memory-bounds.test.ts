@@ -22,12 +22,14 @@ describe('the time of the newest request that was forgotten', () => {
     const store = new MemoryStore();
     const take = await memoryOf(store);
     await take(1, NOW_MS);
+    const timeOf = (turn: number) => NOW_MS + 3 * turn * REQUEST_WINDOW_MS;
     // Each turn forgets the request before; the time of an older one is among what is old, too.
-    for (let turn = 1; turn <= 3; turn++)
-      expect(await take(1 + turn, NOW_MS + 3 * turn * REQUEST_WINDOW_MS)).toBe('new');
-    const again = await memoryOf(store.reopened());
-    for (let turn = 0; turn <= 2; turn++)
-      expect(await again(1 + turn, NOW_MS + 3 * turn * REQUEST_WINDOW_MS)).toBe('SECRET_REQUEST_STALE');
+    for (let turn = 1; turn <= 4; turn++) {
+      expect(await take(1 + turn, timeOf(turn))).toBe('new');
+      const again = await memoryOf(store.reopened());
+      for (let before = 0; before < turn; before++)
+        expect(await again(1 + before, timeOf(before))).toBe('SECRET_REQUEST_STALE');
+    }
   });
 
   it('is looked for when a window is over, to the millisecond', async () => {

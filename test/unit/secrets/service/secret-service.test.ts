@@ -116,6 +116,7 @@ describe('a failure that nobody expected', () => {
   it.each<[string, unknown, object]>([
     ['an error', new RangeError('sk-secret'), { error: 'RangeError' }],
     ['a text', 'sk-secret', { error: 'string', at: [] }],
+    ['nothing', null, { error: 'object', at: [] }],
     [
       'an error without a stack',
       Object.assign(new Error('sk-secret'), { stack: undefined }),
