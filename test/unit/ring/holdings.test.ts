@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RecordId } from '../../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import type { RingEntry } from '../../../src/ring/replication/entry.ts';
 import { Holdings, TOO_OLD_MS } from '../../../src/ring/replication/holdings.ts';
 import { MemoryReplicaStore, ringFormat, ringRecord, versionOf } from '../../support/ring-records.ts';
@@ -62,6 +63,24 @@ describe('records of a node', () => {
   });
 });
 
+describe('writes of one record', () => {
+  it('run one after the other, however many there are', async () => {
+    const { store, holdings, versionAt } = await world();
+    const put = store.put.bind(store);
+    let [running, most] = [0, 0];
+    store.put = async (id, bytes) => {
+      most = Math.max(most, ++running);
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await put(id, bytes);
+      running -= 1;
+    };
+    const first = [1, 2].map((version) => holdings.keep(entry(version)));
+    await first[0];
+    await Promise.all([...first, ...[3, 4].map((version) => holdings.keep(entry(version)))]);
+    expect([most, await versionAt()]).toEqual([1, 4]);
+  });
+});
+
 describe('a record that the disk lost', () => {
   it.each(['no record', 'an older one'])('is missing from then on, and is no answer (%s)', async (what) => {
     const { store, holdings, changes, versionAt } = await world();
@@ -80,6 +99,8 @@ describe('a record that the disk lost', () => {
     expect(await holdings.copyOf(NAME)).toBeUndefined();
     store.get = () => Promise.reject(new Error('the disk failed'));
     await expect(holdings.copyOf(NAME)).rejects.toThrow('the disk failed');
+    store.get = () => Promise.reject(new ProblemError('RING_FULL', 'of another code'));
+    await expect(holdings.copyOf(NAME)).rejects.toMatchObject({ code: 'RING_FULL' });
   });
 
   it('is none while it is written: the second look counts', async () => {
@@ -129,6 +150,8 @@ describe('a purge', () => {
     time.nowMs += TOO_OLD_MS - 1;
     await holdings.purge();
     expect(await versionAt()).toBe(1);
+    // Nothing was purged, so nobody has missed it.
+    expect((await store.readLedger()).purgedAtMs).toBe(0);
     time.nowMs += 1;
     await holdings.purge();
     expect(await versionAt()).toBeUndefined();

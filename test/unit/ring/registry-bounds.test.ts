@@ -111,6 +111,16 @@ describe('a log that grows', () => {
     expect(codeOf(() => RegistryLog.of(unknown))).toBe('none');
   });
 
+  it('has no registry twice when nothing changed, and tells up to where nothing changed', () => {
+    const log = changing(2);
+    const still = log.with(log.newest, 130).with(log.newest, 140);
+    expect([blocks(still), still.upTo]).toEqual([[100, 110, 120], 140]);
+    expect([still.after(120, 5).upTo, still.after(100, 5).upTo, still.after(100, 1).upTo]).toEqual([
+      140, 140, 110,
+    ]);
+    expect(still.joined(log.with(log.newest, 140))).toBe(still);
+  });
+
   it('says what holds at a boundary that it covers', () => {
     const log = changing(2);
     expect([99, 100, 109, 110, 119, 120, 121].map((block) => log.at(block)?.block)).toEqual([
