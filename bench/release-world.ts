@@ -52,7 +52,11 @@ export function releaseWorld(log: Log, metrics: Metrics, platform = 0) {
   const random: RandomSource = systemRandom;
   const challenges = new ChallengeIssuer({ random });
   const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(pki.rootPem) });
-  const registry = accountRegistry({ chain: { recordOf: () => undefined }, verifier, now });
+  const registry = accountRegistry({
+    chain: { recordOf: () => undefined, lackingRecordMs: () => Number.POSITIVE_INFINITY },
+    verifier,
+    now,
+  });
   const evidenceVerifier = new EvidenceVerifier({
     verifier,
     collateral: {

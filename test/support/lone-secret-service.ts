@@ -83,6 +83,7 @@ export async function loneService(account: AccountId, ring: LoneRing, change: Pa
     isSigned: sr25519Verify,
     fleet: () => [],
     resolve: async () => ['127.0.0.1'],
+    ownAddresses: () => [],
     random: systemRandom,
     now: () => world.nowMs,
     blockMs: () => world.nowMs,

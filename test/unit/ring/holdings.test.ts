@@ -16,7 +16,7 @@ const entry = (version: number, expiresAtMs = FAR, id: Uint8Array = ID): RingEnt
 
 async function world(store = new MemoryReplicaStore()) {
   const time = { nowMs: NOW };
-  const holdings = await Holdings.open(ringFormat, store, () => time.nowMs);
+  const holdings = await Holdings.open({ format: ringFormat, store, now: () => time.nowMs });
   const changes: (readonly [string, boolean])[] = [];
   holdings.onChange = (id, held) => changes.push([id, held !== undefined]);
   const versionAt = async (id: Uint8Array = ID): Promise<number | undefined> => {

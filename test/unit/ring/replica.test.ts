@@ -32,7 +32,7 @@ async function world(count = 4, replicas = 4) {
   const views = new RingViews(own, view(count, 1));
   const time = { nowMs: NOW, elapsedMs: 0 };
   const store = new MemoryReplicaStore();
-  const holdings = await Holdings.open(ringFormat, store, () => time.nowMs);
+  const holdings = await Holdings.open({ format: ringFormat, store, now: () => time.nowMs });
   const account = name(own);
   const shared = new SharedRecords({ account, views, holdings });
   const marks = new MemoryMarks();

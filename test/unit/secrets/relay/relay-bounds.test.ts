@@ -32,6 +32,9 @@ const sent = (change: Partial<WantedRequest>, value = 'k') => {
   return outgoingRequest(request, placesOf(request), utf8(value));
 };
 
+/** A fleet of no nodes, and a machine without addresses. */
+const NOBODY = { fleet: [], own: [] };
+
 describe('the bounds of a request', () => {
   it('hold for its body', () => {
     expect(codeOf(() => placesOf(wanted({ body: new Uint8Array(MAX_REQUEST_BODY_BYTES) })))).toBe('none');
@@ -111,16 +114,20 @@ describe('blocks of addresses', () => {
     'have no %j in them, whatever the operator allows',
     (address) => {
       const rules = new AddressRules(['0.0.0.0/0', '::/0', 'fe80::/10']);
-      expect(codeOf(() => rules.judge({ address, port: 443 }, []))).toBe('SECRET_ADDRESS_REFUSED');
+      expect(codeOf(() => rules.judge({ address, port: 443, isTls: false }, NOBODY))).toBe(
+        'SECRET_ADDRESS_REFUSED',
+      );
       const fleet = [{ address: '192.0.2.1', port: 1 }];
-      expect(codeOf(() => rules.judge({ address, port: 443 }, fleet))).toBe('SECRET_ADDRESS_REFUSED');
+      expect(codeOf(() => rules.judge({ address, port: 443, isTls: false }, { fleet, own: [] }))).toBe(
+        'SECRET_ADDRESS_REFUSED',
+      );
     },
   );
 
   it('of IPv4 allow no address that is the same one in IPv6', () => {
     const rules = new AddressRules(['10.0.0.0/8', '::/0']);
-    expect(codeOf(() => rules.judge({ address: '10.0.0.1', port: 443 }, []))).toBe('none');
-    expect(codeOf(() => rules.judge({ address: '::ffff:10.0.0.1', port: 443 }, []))).toBe(
+    expect(codeOf(() => rules.judge({ address: '10.0.0.1', port: 443, isTls: false }, NOBODY))).toBe('none');
+    expect(codeOf(() => rules.judge({ address: '::ffff:10.0.0.1', port: 443, isTls: false }, NOBODY))).toBe(
       'SECRET_ADDRESS_REFUSED',
     );
   });
@@ -160,6 +167,7 @@ const relayOf = (address = '127.0.0.1'): Relay =>
     allowAddresses: [address],
     authorities: [],
     fleet: () => [],
+    ownAddresses: () => [],
     resolve: async () => [address],
     now: () => 0,
   });
