@@ -19,7 +19,7 @@ export type WantedRecord = Pick<OpenedRecord, 'operation' | 'namespace' | 'name'
  * The value of the record that was wanted. Another one opens in the same place too, when it had that place in a history
  * that the host cut off (a write that was refused or lost): its segment and number were the same.
  */
-function valueOf(opened: OpenedRecord | undefined, wanted: WantedRecord): Uint8Array | undefined {
+function valueIfWanted(opened: OpenedRecord | undefined, wanted: WantedRecord): Uint8Array | undefined {
   const isWanted =
     opened?.operation === wanted.operation &&
     opened.namespace === wanted.namespace &&
@@ -63,7 +63,7 @@ export class RecordReader {
     }
     const position = { segmentId: segment.id, ordinal };
     const opened = this.#sealer.open(sealed, segment.keys.records, position, this.innerKeys);
-    const value = valueOf(opened, wanted);
+    const value = valueIfWanted(opened, wanted);
     if (this.#scratch.length > MAX_SCRATCH_BYTES) this.#scratch = new Uint8Array(SCRATCH_BYTES);
     if (value !== undefined) return value;
     const damage = damagedAt(
@@ -103,7 +103,7 @@ export class RecordReader {
     const position = { segmentId: segment.id, ordinal };
     const sealed = frame.view(offset, length);
     const opened = this.#sealer.open(sealed, segment.keys.records, position, () => space.key);
-    const value = valueOf(opened, { operation: operations.put, namespace: space.id, name });
+    const value = valueIfWanted(opened, { operation: operations.put, namespace: space.id, name });
     if (value === undefined) throw new Error('a record that was just sealed does not open');
     return value;
   }

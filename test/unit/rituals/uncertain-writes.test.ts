@@ -40,19 +40,21 @@ describe('a fragment that was stored without an acknowledgement', () => {
 
 describe('a revocation without an acknowledgement', () => {
   // A revocation makes a box for the other keys, moves them, and erases the box of the revoked one.
-  it.each([0, 1, 2])('%i writes on leaves the others readable, and is finished by the next call', async (first) => {
-    const { store, uncertain } = uncertainStore();
-    const rituals = await Datastore.initialize(store);
-    for (const id of [1, 2, 3, 4]) await rituals.storeFragment(id, id, fragmentOf(id));
-    await uncertain(first, () => rituals.deleteFragment(2));
-    for (const id of [1, 3, 4])
-      expect((await rituals.retrieveFragment(id)).fragment).toEqual(fragmentOf(id));
-    await rituals.deleteFragment(2);
-    await expect(rituals.retrieveFragment(2)).rejects.toMatchObject({ code: 'RITUAL_NOT_FOUND' });
-    const again = await Datastore.initialize(store.reopened());
-    for (const id of [1, 3, 4])
-      expect((await again.retrieveFragment(id)).fragment).toEqual(fragmentOf(id));
-    // The box of the revoked key is gone, and with it that key.
-    expect(store.namespaces()).not.toContain('rituals/keys/0000000001');
-  });
+  it.each([0, 1, 2])(
+    '%i writes on leaves the others readable, and is finished by the next call',
+    async (first) => {
+      const { store, uncertain } = uncertainStore();
+      const rituals = await Datastore.initialize(store);
+      for (const id of [1, 2, 3, 4]) await rituals.storeFragment(id, id, fragmentOf(id));
+      await uncertain(first, () => rituals.deleteFragment(2));
+      for (const id of [1, 3, 4])
+        expect((await rituals.retrieveFragment(id)).fragment).toEqual(fragmentOf(id));
+      await rituals.deleteFragment(2);
+      await expect(rituals.retrieveFragment(2)).rejects.toMatchObject({ code: 'RITUAL_NOT_FOUND' });
+      const again = await Datastore.initialize(store.reopened());
+      for (const id of [1, 3, 4]) expect((await again.retrieveFragment(id)).fragment).toEqual(fragmentOf(id));
+      // The box of the revoked key is gone, and with it that key.
+      expect(store.namespaces()).not.toContain('rituals/keys/0000000001');
+    },
+  );
 });

@@ -38,7 +38,7 @@ describe('a host that puts another segment of the store into a file that is open
 });
 
 describe('a host that shows an open store records of a history that it cut off', () => {
-  const valueOf = (byte: number): Uint8Array => new Uint8Array(100).fill(byte);
+  const filledWith = (byte: number): Uint8Array => new Uint8Array(100).fill(byte);
 
   /** A store in which `former` was written and lost with a power cut, and `present` in its place; and the lost bytes. */
   async function twoHistories(
@@ -49,7 +49,7 @@ describe('a host that shows an open store records of a history that it cut off',
     const created = await SealedStore.create(storeOptions(disk));
     await created.namespace('first');
     await created.namespace('secret', { erasable: true });
-    await (await created.namespace('second')).put('kept', valueOf(1));
+    await (await created.namespace('second')).put('kept', filledWith(1));
     await created.close();
     const lost = disk.clone();
     await former(await SealedStore.open(storeOptions(lost)));
@@ -64,8 +64,8 @@ describe('a host that shows an open store records of a history that it cut off',
 
   it('shows none under the name of another one', async () => {
     const store = await twoHistories(
-      async (before) => (await before.namespace('second')).put('other', valueOf(2)),
-      async (now) => (await now.namespace('second')).put('named', valueOf(3)),
+      async (before) => (await before.namespace('second')).put('other', filledWith(2)),
+      async (now) => (await now.namespace('second')).put('named', filledWith(3)),
     );
     const read = (await store.namespace('second')).get('named');
     await expect(read).rejects.toMatchObject({ code: 'STORE_RECORD_DAMAGED' });
@@ -74,8 +74,8 @@ describe('a host that shows an open store records of a history that it cut off',
 
   it('shows none in another namespace', async () => {
     const store = await twoHistories(
-      async (before) => (await before.namespace('first')).put('named', valueOf(2)),
-      async (now) => (await now.namespace('second')).put('named', valueOf(3)),
+      async (before) => (await before.namespace('first')).put('named', filledWith(2)),
+      async (now) => (await now.namespace('second')).put('named', filledWith(3)),
     );
     const read = (await store.namespace('second')).get('named');
     await expect(read).rejects.toMatchObject({ code: 'STORE_RECORD_DAMAGED' });
@@ -85,8 +85,8 @@ describe('a host that shows an open store records of a history that it cut off',
   it('shows none under the name of another one of an erasable namespace', async () => {
     const erasable = { erasable: true };
     const store = await twoHistories(
-      async (before) => (await before.namespace('secret', erasable)).put('other', valueOf(2)),
-      async (now) => (await now.namespace('secret', erasable)).put('named', valueOf(3)),
+      async (before) => (await before.namespace('secret', erasable)).put('other', filledWith(2)),
+      async (now) => (await now.namespace('secret', erasable)).put('named', filledWith(3)),
     );
     const read = (await store.namespace('secret', erasable)).get('named');
     await expect(read).rejects.toMatchObject({ code: 'STORE_RECORD_DAMAGED' });
