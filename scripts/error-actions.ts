@@ -471,6 +471,10 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
     'Stop the member that is named, and report it ([the ring](operations.md#the-ring)).',
     ['RING_VIEWS_DIFFER'],
   ],
+  [
+    'Delete a secret, or have the operators list the user and raise the quotas, alike at all members.',
+    ['RING_RECORD_REFUSED'],
+  ],
   ['Make room: raise `ring.maxBytes` or the disk, or add members.', ['RING_FULL', 'SECRET_RING_FULL']],
   [
     'A client of your own: compare with docs/secrets.md; with `latchkey secret` it does not occur.',

@@ -11,7 +11,8 @@ export const ringCodes = {
   },
   RING_MARKS_FULL: {
     status: 503,
-    summary: 'A holder remembers as many begun requests as it may; the oldest of them go within an hour or a little more.',
+    summary:
+      'A holder remembers as many begun requests as it may; the oldest of them go within an hour or a little more.',
   },
   RING_QUORUM_MISSING: {
     status: 503,
