@@ -289,6 +289,22 @@ describe('lies', () => {
     expect(await codeOf(trackerOf(chain).acceptJustification(renumbered, chain))).toBe('CHAIN_PROOF_INVALID');
   });
 
+  it('a proof that names another block than its justification is refused', async () => {
+    const chain = new GrandpaWorld(reigns.slice(0, 1));
+    const misnamed = makeFinalityProof(chain.block(4), chain.justify(5), [chain.block(5)]);
+    expect(await codeOf(trackerOf(chain).advance(only(chain, misnamed), chain.newest))).toBe(
+      'CHAIN_PROOF_INVALID',
+    );
+  });
+
+  it('headers that are parents and children, but not numbered so, are refused', async () => {
+    const chain = new GrandpaWorld(reigns.slice(0, 1));
+    const misnumbered = makeBlock(chain.block(3), { number: 1 });
+    const last = makeBlock(misnumbered, { number: 5 });
+    const proof = makeFinalityProof(last, unanimous(last, families[0] ?? [], 0n), [misnumbered, last]);
+    expect(await codeOf(trackerOf(chain).advance(only(chain, proof), last))).toBe('CHAIN_PROOF_INVALID');
+  });
+
   it('bytes that are not a proof are refused, and an error of the source is passed on', async () => {
     const chain = world();
     expect(await codeOf(trackerOf(chain).advance(only(chain, new Uint8Array(99)), chain.newest))).toBe(
@@ -341,6 +357,17 @@ describe('authority changes that are not supported', () => {
     const [tracker, source, target] = within(scheduledChange(families[1] ?? []));
     expect(await codeOf(tracker.advance(source, target))).toBe('CHAIN_PROOF_INVALID');
     expect(tracker.newest).toBeUndefined();
+  });
+
+  it('a handover that is known already is none in a proof that begins before it', async () => {
+    const chain = world();
+    const tracker = trackerOf(chain);
+    await tracker.advance(chain, chain.block(5));
+    const headers = Array.from({ length: 7 }, (_, index) => chain.block(4 + index));
+    const early = lying(chain, {
+      proveFinality: async () => makeFinalityProof(chain.block(10), chain.justify(10), headers),
+    });
+    expect(await tracker.advance(early, chain.block(10))).toMatchObject({ number: 10 });
   });
 
   it('a change to an empty set is refused and changes nothing', async () => {
