@@ -573,7 +573,7 @@ describe('former lineages of one server', () => {
     );
     const snapshot = { servers: [record] } as unknown as ChainSnapshot;
     for (let tick = 0; tick < 5; tick++) {
-      erasure.run(snapshot, { byServer: new Map(), isBacked: true }, new AbortController().signal);
+      erasure.run(snapshot, { byServer: new Map(), isBacked: false }, new AbortController().signal);
       await new Promise((resolve) => setImmediate(resolve));
     }
     const names = [11, 12].map((byte) => toHex(lineageIdOf(new Lineage(secretOf(byte)).keyOf(server))));
