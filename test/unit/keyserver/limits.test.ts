@@ -98,7 +98,7 @@ describe('bounds of the key table', () => {
     if (key === undefined) throw new Error('no key');
     expect(vault.forget(client.account, slotId)).toBe(true);
     expect(vault.forget(client.account, slotId)).toBe(false);
-    expect(() => vault.noteUse(key, clock.nowMs())).toThrow(TypeError);
+    expect(() => vault.noteUse(key)).toThrow(TypeError);
     expect([vault.size, vault.accounts, vault.platforms]).toEqual([0, 0, 0]);
   });
 
