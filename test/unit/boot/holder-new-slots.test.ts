@@ -25,7 +25,11 @@ const quorum = { t: 2, n: 3 };
 
 /** How the server of a slot answers the question for the lineage, and which process it attests. */
 interface Standing {
-  readonly answer: 'shows the slot' | 'shows other slots' | 'shows as many others as an answer has' | 'knows nothing';
+  readonly answer:
+    | 'shows the slot'
+    | 'shows other slots'
+    | 'shows as many others as an answer has'
+    | 'knows nothing';
   readonly process?: number;
   /** It has no record on the chain. */
   readonly isGone?: boolean;
