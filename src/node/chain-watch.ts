@@ -13,9 +13,6 @@ import type { NodeParts } from './parts.ts';
 /** Accounts that are remembered as registered once; an endpoint that makes them up must not fill the memory. */
 const MAX_REMEMBERED = 100_000;
 
-/** An account that has a record. */
-const STAYS = { leftAtMs: Number.POSITIVE_INFINITY };
-
 /** Shows a block in the metrics; the time was at least the block's. */
 export function noteBlock(
   { metrics, clock }: Pick<NodeParts, 'metrics' | 'clock'>,
@@ -33,8 +30,8 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
   readonly #unsubscribe: () => void;
-  /** Accounts that were registered once, and since when each has no record; both by {@link #monotonicMs}. */
-  readonly #everRegistered = new Memo<{ readonly leftAtMs: number }>(MAX_REMEMBERED);
+  /** Accounts that were registered once, and when the last list came with which a record of each came, stayed or went. */
+  readonly #everRegistered = new Memo<number>(MAX_REMEMBERED);
   #registered: ReadonlyMap<string, ServerRecord> = new Map();
   #latestMs = 0;
   #newest: { readonly snapshot: ChainSnapshot; readonly atMs: number } | undefined;
@@ -83,10 +80,8 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
     const before = this.#registered;
     this.#registered = new Map(snapshot.servers.map((record) => [toHex(record.account), record]));
     // An attacker who can fill this memory can as well show a departed account as registered.
-    for (const account of this.#registered.keys()) this.#everRegistered.set(account, STAYS);
-    const left = { leftAtMs: this.#monotonicMs };
-    for (const account of before.keys())
-      if (!this.#registered.has(account)) this.#everRegistered.set(account, left);
+    for (const account of [...before.keys(), ...this.#registered.keys()])
+      this.#everRegistered.set(account, this.#newest.atMs);
   }
 
   get acceptedMeasurements(): readonly Uint8Array[] {
@@ -99,8 +94,8 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
 
   lackingRecordMs(account: AccountId): number {
     if (this.recordOf(account) !== undefined) return 0;
-    const known = this.#everRegistered.find(toHex(account));
-    return known === undefined ? Number.POSITIVE_INFINITY : this.#monotonicMs - known.leftAtMs;
+    const leftAtMs = this.#everRegistered.find(toHex(account)) ?? Number.NEGATIVE_INFINITY;
+    return this.#monotonicMs - leftAtMs;
   }
 
   /** Whether the account has had a record since this process started. */

@@ -18,18 +18,19 @@ export const liveSettings = [
   'limits.perAddress.perSecond',
   'limits.perPlatform.burst',
   'limits.perPlatform.perSecond',
-  'limits.unregisteredKeyTtlMs',
   'log.level',
 ] as const;
 
 /**
- * Settings that a running node takes when the new number is larger. A smaller one would make the server forget stores,
- * and with them what notices a copy of their disks; after a restart clients see by the instance id that it has forgotten.
+ * Settings that a running node takes when the new number is larger. A smaller one would make the server forget keys, or
+ * stores, and with them what notices a copy of their disks; after a restart clients see by the instance id that it has
+ * forgotten.
  */
 export const raisableSettings = [
   'limits.lineageTtlMs',
   'limits.maxLineages',
   'limits.maxLineagesPerPlatform',
+  'limits.unregisteredKeyTtlMs',
 ] as const;
 
 const isAmong = (settings: readonly string[], path: string): boolean => settings.includes(path);

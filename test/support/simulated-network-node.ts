@@ -451,6 +451,7 @@ export class SimulatedNode {
   #liarsClock(clock: FlooredClock): FlooredClock {
     return new FlooredClock({
       nowMs: () => clock.nowMs() + this.timeLieMs,
+      monotonicMs: () => clock.monotonicMs(),
       sleep: (milliseconds, signal) => clock.sleep(milliseconds, signal),
     });
   }

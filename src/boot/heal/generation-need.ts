@@ -3,7 +3,7 @@ import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import { type CustodyPolicy, isSplitAmong } from '../../keyslots/custody-parts.ts';
 import type { Quorum } from '../../keyslots/threshold.ts';
 import type { Log } from '../../observe/log.ts';
-import type { Clock } from '../../time/clock.ts';
+import { type Clock, monotonicMsOf } from '../../time/clock.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { Enrolment, EnrolmentInput } from '../obtain/enrolment.ts';
 import { describeFailure } from '../peer/peer-failure.ts';
@@ -137,8 +137,9 @@ export class GenerationNeed {
     this.#forgetful.replaced(serversOf(former.filter(hasForgotten)), this.#nowMs);
   }
 
+  /** All that is remembered here lives as long as the process, and the host sets the other clock. */
   get #nowMs(): number {
-    return this.#parts.clock.nowMs();
+    return monotonicMsOf(this.#parts.clock);
   }
 }
 

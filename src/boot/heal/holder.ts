@@ -5,6 +5,7 @@ import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import type { Generation, Slot } from '../../keyslots/keyslot-file.ts';
 import { countedSlots } from '../../keyslots/open-generation.ts';
 import type { Log } from '../../observe/log.ts';
+import { MAX_LINEAGE_SLOTS } from '../../protocol/lineage-state.ts';
 import { monotonicMsOf } from '../../time/clock.ts';
 import { LAST_NUMBER } from '../node/account-hold.ts';
 import { bootRecords } from '../node/boot-record.ts';
@@ -237,7 +238,9 @@ export class Holder {
               (present) => !equalBytes(present, instanceId),
               () => false,
             ))
-          : !lineage.slots.some((one) => equalBytes(one, slotId)));
+          : // A full answer may have left the slot out.
+            lineage.slots.length < MAX_LINEAGE_SLOTS &&
+            !lineage.slots.some((one) => equalBytes(one, slotId)));
       if (isGone) lost.add(toHex(slotId));
     };
     await Promise.all(book.slots().map(({ slot }) => look(slot)));

@@ -133,6 +133,9 @@ export async function checkSlots(
       binding !== undefined && known.ownPlatform !== undefined && !equalBytes(binding, known.ownPlatform)
     );
   };
+  // A denial proves nothing, but a newer instance may have shown itself there.
+  const askAfterLoss = (record: PeerRecord) =>
+    askLineage(client, hold, record, node.identity.account, signal);
   const checked = await Promise.all(
     node.book.slots().map(async ({ slot }): Promise<CheckedSlot> => {
       const record = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
@@ -149,7 +152,11 @@ export async function checkSlots(
         shown: state?.lineage?.slots ?? [],
       });
       if (record === undefined) return found({ kind: 'departed', detail: 'it has no record on the chain' });
-      if (key === undefined) return found(known.unknown.get(toHex(slot.slotId)) ?? 'asked');
+      if (key === undefined) {
+        const standing = known.unknown.get(toHex(slot.slotId)) ?? 'asked';
+        if (typeof standing === 'object' && standing.kind === 'forgot') await askAfterLoss(record);
+        return found(standing);
+      }
       const held = { account: node.identity.account, slotId: slot.slotId, key, observer: hold };
       const head = hold.headOf(node.store.head());
       const { lease } = node.store;
@@ -163,8 +170,7 @@ export async function checkSlots(
         return found(state.draining ? 'draining' : 'live', state);
       } catch (error) {
         const failure = failureOf(error);
-        // That proves nothing, but a newer instance may have shown itself there.
-        if (failure.kind === 'forgot') await askLineage(client, hold, record, node.identity.account, signal);
+        if (failure.kind === 'forgot') await askAfterLoss(record);
         return found(failure);
       }
     }),

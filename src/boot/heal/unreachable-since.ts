@@ -4,7 +4,7 @@ import { type CheckedSlot, isLive } from './slot-check.ts';
 
 /** Records for each slot since when its server has not answered. */
 export class UnreachableSince {
-  /** By slot, in milliseconds since 1970. */
+  /** By slot, in milliseconds. */
   #sinceMs: ReadonlyMap<string, number> = new Map();
 
   /** Notes the results of a check; returns the slots that are silent for the first time. */

@@ -182,6 +182,40 @@ describe('a generation is doubtful', () => {
   });
 });
 
+describe('a clock that is set', () => {
+  /** A scene whose clock the host sets ahead by so much, beside the time that passes. */
+  function settable() {
+    const one = scene();
+    const set = { aheadMs: 0 };
+    Object.assign(one.clock, {
+      nowMs: () => one.clock.atMs + set.aheadMs,
+      monotonicMs: () => one.clock.atMs,
+    });
+    return { ...one, set };
+  }
+
+  it('ahead when a server falls silent, and back, does not hold its replacement off', () => {
+    const { set, need, isNeededAfter } = settable();
+    const check = checkOf('live', 'live', 'live', 'unreachable');
+    set.aheadMs = 24 * HOUR_MS;
+    need.note(check);
+    set.aheadMs = 0;
+    expect(isNeededAfter(check, PATIENCE_MS)).toBe(true);
+  });
+
+  it('ahead does not make a server look silent for long, nor a repeated claim old', () => {
+    const { set, need, isNeededAfter } = settable();
+    const silent = checkOf('live', 'live', 'live', 'unreachable');
+    need.note(silent);
+    set.aheadMs = 24 * HOUR_MS;
+    expect(need.isNeeded(silent, quorum)).toBe(false);
+    const forgot = checkOf('live', 'live', 'live', 'forgot');
+    need.replaced(forgot.checked);
+    set.aheadMs = 72 * HOUR_MS;
+    expect(isNeededAfter(forgot, 0)).toBe(false);
+  });
+});
+
 describe('the news of a check', () => {
   it('are logged once: a slot that does not live, and a server that drains', () => {
     const { need, events } = scene();

@@ -14,6 +14,7 @@ import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import type { Head } from '../../../src/lineage/head.ts';
 import type { Incarnation, Reservation } from '../../../src/lineage/incarnation.ts';
 import { type LineageFacts, NO_FACTS, reserve, show } from '../../../src/lineage/rules.ts';
+import { MAX_LINEAGE_SLOTS } from '../../../src/protocol/lineage-state.ts';
 import { processAt, serverAt, slotAt, slotIdAt } from '../../support/checked-slots.ts';
 import { bootOf, lineageOf, stateOf } from '../../support/lineages.ts';
 
@@ -24,13 +25,19 @@ const quorum = { t: 2, n: 3 };
 
 /** How the server of a slot answers the question for the lineage, and which process it attests. */
 interface Standing {
-  readonly answer: 'shows the slot' | 'shows other slots' | 'knows nothing';
+  readonly answer:
+    | 'shows the slot'
+    | 'shows other slots'
+    | 'shows as many others as an answer has'
+    | 'knows nothing';
   readonly process?: number;
   /** It has no record on the chain. */
   readonly isGone?: boolean;
 }
 const holding: Standing = { answer: 'shows the slot' };
 const erased: Standing = { answer: 'shows other slots' };
+/** The server has more slots of the lineage than one answer names. */
+const crowded: Standing = { answer: 'shows as many others as an answer has' };
 const silent: Standing = { answer: 'knows nothing' };
 const reborn: Standing = { answer: 'knows nothing', process: 101 };
 const denying: Standing = { answer: 'knows nothing', process: 100 };
@@ -69,7 +76,11 @@ function scene(
       const standing = standings[numberOf(peer) - 1];
       if (standing === undefined || standing.answer === 'knows nothing')
         throw new PeerError({ kind: 'forgot', detail: 'x' });
-      const slots = standing.answer === 'shows the slot' ? [slotIdAt(numberOf(peer))] : [slotIdAt(99)];
+      const others = standing.answer === 'shows other slots' ? 1 : MAX_LINEAGE_SLOTS;
+      const slots =
+        standing.answer === 'shows the slot'
+          ? [slotIdAt(numberOf(peer))]
+          : Array.from({ length: others }, (_one, at) => slotIdAt(99 + at));
       const shown = stateOf({ slots, head: seen.head });
       held.observer.observe(shown);
       return { lineage: shown };
@@ -169,6 +180,7 @@ describe('a boot whose slots are lost takes hold by new ones', () => {
     ['servers are silent: they may serve another instance', [silent, silent, silent]],
     ['the process that issued the slot says that it knows nothing', [denying, denying, denying]],
     ['one proof is missing', [erased, denying, silent]],
+    ['full answers do not name the slots: they may have been left out', [crowded, crowded, holding]],
   ])('not when %s', async (_why, standings) => {
     const { take, hold, done, clock } = scene(standings);
     clock.atMs = 10 * PATIENCE_MS;

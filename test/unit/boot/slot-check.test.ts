@@ -186,6 +186,15 @@ describe('a look at a slot', () => {
     expect([gone.asked, unknown.asked]).toEqual([[], []]);
   });
 
+  it('asks a server that gave no key because it lost it for the lineage: a newer instance may have shown itself there', async () => {
+    const unknown = scene((own) => ({ lineage: own }), { isKnown: false });
+    const failure: PeerFailure = { kind: 'forgot', detail: 'it knows no such key' };
+    const because = new Map([[Buffer.from(slotIdAt(1)).toString('hex'), failure]]);
+    expect((await unknown.check([1], {}, because)).report.standing).toEqual(failure);
+    expect(unknown.asked).toEqual(['lineage-status']);
+    expect(unknown.linked[0]?.observer).toBe(unknown.hold);
+  });
+
   it('does not believe another process that has the key: it keeps keys in the memory of one', async () => {
     const one = await scene((own) => ({ lineage: own, instanceId: processAt(101) })).check();
     expect(one).toMatchObject({ report: { standing: { kind: 'garbage' } }, instanceId: undefined });

@@ -141,6 +141,9 @@ describe('keys of accounts without a record on the chain', () => {
     world.chain.set({ servers: [] });
     expect(await outcome(client, { intent: 'recover', slotId, token })).toBe('ACCOUNT_DEREGISTERED');
     expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
+    // It is looked at again after 30 days, not at every sweep.
+    const idleSince = [...world.vault.keys()].map(({ idleSinceMs }) => idleSinceMs);
+    expect(idleSince).toEqual([world.clock.monotonicMs()]);
     world.chain.set({ servers: [record(world, client, 0)] });
     expect(await outcome(client, { intent: 'recover', slotId, token })).toBe('granted');
     // It ends once the record was gone for as long as a key may lie unused.

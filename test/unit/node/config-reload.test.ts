@@ -103,13 +103,19 @@ describe('a reload of the configuration', () => {
     expect(adviceOnReload(reload.last).join()).toContain('trust.minimumThreshold');
   });
 
-  it('takes a longer memory for stores at once, and a shorter one by a restart only, which clients see', async () => {
+  it('takes a longer memory for stores and keys at once, and a shorter one by a restart only, which clients see', async () => {
     const running = configWith({
       'limits.lineageTtlMs': 9e9,
       'limits.maxLineages': 300_000,
       'limits.maxLineagesPerPlatform': 5000,
+      'limits.unregisteredKeyTtlMs': 8e9,
     });
-    const settings = ['limits.lineageTtlMs', 'limits.maxLineages', 'limits.maxLineagesPerPlatform'];
+    const settings = [
+      'limits.lineageTtlMs',
+      'limits.maxLineages',
+      'limits.maxLineagesPerPlatform',
+      'limits.unregisteredKeyTtlMs',
+    ];
     let next = configWith();
     const { reload, events } = reloadOf(running, () => next);
     await reload.reload();
@@ -117,6 +123,7 @@ describe('a reload of the configuration', () => {
       lineageTtlMs: 9e9,
       maxLineages: 300_000,
       maxLineagesPerPlatform: 5000,
+      unregisteredKeyTtlMs: 8e9,
     });
     expect(reload.last).toMatchObject({ outcome: 'taken', changed: [], restartNeeded: settings });
     expect(events.map(({ event }) => event)).toContain('config.restart-needed');
@@ -124,6 +131,7 @@ describe('a reload of the configuration', () => {
       'limits.lineageTtlMs': 9e9 + 1,
       'limits.maxLineages': 300_001,
       'limits.maxLineagesPerPlatform': 5001,
+      'limits.unregisteredKeyTtlMs': 8e9 + 1,
     });
     await reload.reload();
     expect(reload.last).toMatchObject({ outcome: 'taken', changed: settings, restartNeeded: [] });
