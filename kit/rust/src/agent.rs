@@ -143,16 +143,21 @@ impl Agent {
         }
     }
 
-    /// The bytes of the answer, and whether the connection was reset behind them: the agent may answer and close before it
+    /// The bytes of the answer, and whether the connection broke off behind them: the agent may answer and close before it
     /// has read the whole request.
     fn exchange(&self, request: &[&[u8]]) -> Result<(Zeroizing<Vec<u8>>, bool), Error> {
         let failed = |error: std::io::Error| Error::Unreachable(format!("{}: {error}", self.socket.display()));
         let end = Instant::now() + self.timeout;
         let mut stream = self.connect(end).map_err(failed)?;
+        // An agent that refuses by the head closes while the content is being sent; its answer is there to be read.
+        let mut is_cut = false;
         for piece in request.iter().flat_map(|part| part.chunks(WRITE_BYTES)) {
             stream.set_write_timeout(Some(left(end).map_err(failed)?)).map_err(failed)?;
             match stream.write_all(piece) {
-                Err(error) if is_closed(&error) => break,
+                Err(error) if is_closed(&error) => {
+                    is_cut = true;
+                    break;
+                }
                 written => written.map_err(failed)?,
             }
         }
@@ -161,7 +166,8 @@ impl Agent {
         loop {
             stream.set_read_timeout(Some(left(end).map_err(failed)?)).map_err(failed)?;
             match stream.read(&mut part) {
-                Ok(0) => return Ok((answer, false)),
+                Ok(0) if is_cut && answer.is_empty() => return Err(failed(ErrorKind::BrokenPipe.into())),
+                Ok(0) => return Ok((answer, is_cut)),
                 Ok(length) => answer.extend_from_slice(&part[..length]),
                 Err(error) if is_closed(&error) && !answer.is_empty() => return Ok((answer, true)),
                 Err(error) => return Err(failed(error)),
