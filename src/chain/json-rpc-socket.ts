@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws';
-import { type Clock, systemClock } from '../time/clock.ts';
+import { type Clock, monotonicMsOf, systemClock } from '../time/clock.ts';
 import { startTimer, type Timer } from '../time/timer.ts';
 import { answeredError, handshakeFailure, RpcFailure } from './rpc-failure.ts';
 
@@ -17,6 +17,13 @@ const MAX_MESSAGE_PARTS = 100_000;
 const MAX_NAME_BYTES = 1024;
 /** Of notifications that arrive before the id of their subscription; the header of a block has some kilobytes. */
 const MAX_EARLY_BYTES = 1024 * 1024;
+
+/**
+ * Of messages that answer no request, of which each costs its parsing: at once, and for each further second. A header has
+ * some kilobytes, and thousands of them come together where finality stood still.
+ */
+const MAX_UNASKED_BYTES = 4 * 1024 * 1024;
+const UNASKED_BYTES_PER_SECOND = 64 * 1024;
 
 /** How a socket is opened. */
 export interface JsonRpcSocketOptions {
@@ -72,11 +79,16 @@ class Exchange {
   readonly #subscriptions = new Map<unknown, (result: unknown) => void>();
   #early: { readonly message: Message; readonly size: number }[] = [];
   #earlyBytes = 0;
+  /** Requests whose deadline has passed; each may still be answered once. */
+  readonly #late = new Set<number>();
   readonly #clock: Clock;
   #nextId = 1;
+  #unaskedLeft = MAX_UNASKED_BYTES;
+  #unaskedAtMs: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#unaskedAtMs = monotonicMsOf(clock);
   }
 
   add(method: string, deadlineMs: number): { readonly id: number; readonly answer: Promise<unknown> } {
@@ -84,6 +96,7 @@ class Exchange {
     const answer = new Promise<unknown>((resolve, reject) => {
       const timer = startTimer(this.#clock, deadlineMs, () => {
         this.#waiting.delete(id);
+        this.#late.add(id);
         reject(new RpcFailure(`${method}: no answer within ${deadlineMs} ms`));
       });
       this.#waiting.set(id, { method, resolve, reject, timer });
@@ -95,15 +108,29 @@ class Exchange {
     this.#subscriptions.set(subscription, onResult);
     const early = this.#early;
     this.#forgetEarly();
-    for (const { message, size } of early) this.receive(message, size);
+    for (const { message, size } of early) this.#notify(message, size);
   }
 
-  /** @param size bytes of the message on the wire. */
-  receive(message: Message, size: number): void {
-    if (typeof message.id === 'number') {
-      this.#answer(message.id, message);
-      return;
-    }
+  /**
+   * @param size bytes of the message on the wire.
+   * @returns false when the endpoint sends too much that no request asked for.
+   */
+  receive(message: Message, size: number): boolean {
+    if (typeof message.id === 'number' && this.#answer(message.id, message)) return true;
+    if (!this.#mayTake(size)) return false;
+    if (typeof message.id !== 'number') this.#notify(message, size);
+    return true;
+  }
+
+  #mayTake(size: number): boolean {
+    const nowMs = monotonicMsOf(this.#clock);
+    const more = ((nowMs - this.#unaskedAtMs) * UNASKED_BYTES_PER_SECOND) / 1000;
+    this.#unaskedAtMs = nowMs;
+    this.#unaskedLeft = Math.min(MAX_UNASKED_BYTES, this.#unaskedLeft + more) - size;
+    return this.#unaskedLeft >= 0;
+  }
+
+  #notify(message: Message, size: number): void {
     const listener = this.#subscriptions.get(message.params?.subscription);
     if (listener !== undefined) listener(message.params?.result);
     else if (this.#earlyBytes + size <= MAX_EARLY_BYTES) {
@@ -117,13 +144,15 @@ class Exchange {
     this.#earlyBytes = 0;
   }
 
-  #answer(id: number, { result, error }: Message): void {
+  /** @returns whether a request had this id, and was not answered before. */
+  #answer(id: number, { result, error }: Message): boolean {
     const waiting = this.#waiting.get(id);
-    if (waiting === undefined) return;
+    if (waiting === undefined) return this.#late.delete(id);
     this.#waiting.delete(id);
     waiting.timer.stop();
     if (error === undefined || error === null) waiting.resolve(result);
     else waiting.reject(answeredError(waiting.method, error));
+    return true;
   }
 
   /** @param byEndpoint whether the endpoint ended the connection, maybe because of what it was asked. */
@@ -243,7 +272,7 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions): Promise<
     const text = isBinary || !Buffer.isBuffer(data) ? undefined : data;
     const message = text === undefined ? undefined : parseMessage(text);
     if (text === undefined || message === undefined) end('the endpoint sent something that is not JSON-RPC');
-    else exchange.receive(message, text.length);
+    else if (!exchange.receive(message, text.length)) end('the endpoint sends more than it was asked for');
   });
   const onAbort = (): void => end('aborted');
   options.signal?.addEventListener('abort', onAbort);

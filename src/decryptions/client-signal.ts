@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import { ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 
 /** Tells that the client has disconnected: the part of `AbortSignal` that waiting needs. */
@@ -19,12 +19,9 @@ export function clientSignal(c: Context): ClientSignal {
 
 /** Node's response, which the adapter passes in the environment; other runtimes and tests do not. */
 export function outgoingOf(environment: unknown): ServerResponse | undefined {
-  if (typeof environment !== 'object' || environment === null || !('outgoing' in environment))
-    return undefined;
-  const { outgoing } = environment;
-  const isResponse = typeof outgoing === 'object' && outgoing !== null && 'writableFinished' in outgoing;
-  // Only HTTP/1.1 listeners are made here, so it is this class.
-  return isResponse ? (outgoing as ServerResponse) : undefined;
+  // Other runtimes pass what they like; a property of any value but null and undefined can be asked for.
+  const outgoing = (environment as { readonly outgoing?: unknown } | null | undefined)?.outgoing;
+  return outgoing instanceof ServerResponse ? outgoing : undefined;
 }
 
 class ResponseSignal implements ClientSignal {
@@ -35,7 +32,7 @@ class ResponseSignal implements ClientSignal {
   }
 
   get aborted(): boolean {
-    return this.#response.closed || this.#response.destroyed;
+    return this.#response.destroyed;
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {

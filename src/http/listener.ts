@@ -87,10 +87,20 @@ async function bind(server: Server, address: ListenAddress): Promise<void> {
       const where = 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
       reject(new ProblemError('LISTEN_FAILED', `cannot listen on ${where}: ${cause.message}`, { cause }));
     });
-    if ('socketPath' in address) server.listen(address.socketPath, resolve);
+    if ('socketPath' in address) listenPrivately(server, address.socketPath, resolve);
     else server.listen(address.port, address.host, resolve);
   });
   if ('socketPath' in address) await chmod(address.socketPath, 0o600);
+}
+
+/** Node makes the socket in this very step: made for all, others could connect before its rights are changed. */
+function listenPrivately(server: Server, path: string, onListening: () => void): void {
+  const before = process.umask(0o077);
+  try {
+    server.listen(path, onListening);
+  } finally {
+    process.umask(before);
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** What one connection may leave waiting. */
@@ -20,25 +20,41 @@ export function boundingAnswers(
   handle: RequestListener,
   { maxRequestsAtOnce, takeTimeoutMs }: AnswerBounds = defaultAnswerBounds,
 ): RequestListener {
-  const underWay = new WeakMap<Socket, number>();
+  const underWay = new WeakMap<Socket, Set<ServerResponse>>();
   return (incoming, outgoing) => {
     const { socket } = incoming;
     // The parser goes on with what arrived together with the request for which the connection was ended.
     if (socket.destroyed) return;
-    const requests = (underWay.get(socket) ?? 0) + 1;
-    if (requests > maxRequestsAtOnce) {
+    const answers = underWay.get(socket) ?? follow(socket);
+    underWay.set(socket, answers);
+    if (answers.size >= maxRequestsAtOnce) {
       socket.destroy();
       return;
     }
-    underWay.set(socket, requests);
+    answers.add(outgoing);
     let timer: NodeJS.Timeout | undefined;
     outgoing.once('prefinish', () => {
       timer = setTimeout(() => socket.destroy(), takeTimeoutMs);
     });
     outgoing.once('close', () => {
       clearTimeout(timer);
-      underWay.set(socket, (underWay.get(socket) ?? 1) - 1);
+      answers.delete(outgoing);
     });
     handle(incoming, outgoing);
   };
+}
+
+/**
+ * The answers of a connection that are not closed. Node tells the end of a connection only to the first of them: the
+ * others would keep what they hold, as places of waiters, after their client is gone.
+ */
+function follow(socket: Socket): Set<ServerResponse> {
+  const answers = new Set<ServerResponse>();
+  socket.once('close', () => {
+    for (const outgoing of answers) {
+      outgoing.destroy();
+      outgoing.emit('close');
+    }
+  });
+  return answers;
 }

@@ -133,8 +133,8 @@ impl Agent {
         // HTTP/1.0: the answer comes in one piece, and the connection ends behind it.
         let head = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n");
         let head = format!("{head}Content-Length: {}\r\n\r\n", text.len());
-        let answer = self.exchange(&[head.as_bytes(), text.as_bytes()])?;
-        let (status, content) = split(&answer)?;
+        let (answer, is_reset) = self.exchange(&[head.as_bytes(), text.as_bytes()])?;
+        let (status, content) = split(&answer, is_reset)?;
         let value: Value = serde_json::from_slice(content).or_else(|_| broken("the answer is no JSON"))?;
         match status {
             200 => Ok(value),
@@ -143,21 +143,34 @@ impl Agent {
         }
     }
 
-    fn exchange(&self, request: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    /// The bytes of the answer, and whether the connection broke off behind them: the agent may answer and close before it
+    /// has read the whole request.
+    fn exchange(&self, request: &[&[u8]]) -> Result<(Zeroizing<Vec<u8>>, bool), Error> {
         let failed = |error: std::io::Error| Error::Unreachable(format!("{}: {error}", self.socket.display()));
         let end = Instant::now() + self.timeout;
         let mut stream = self.connect(end).map_err(failed)?;
+        // An agent that refuses by the head closes while the content is being sent; its answer is there to be read.
+        let mut is_cut = false;
         for piece in request.iter().flat_map(|part| part.chunks(WRITE_BYTES)) {
             stream.set_write_timeout(Some(left(end).map_err(failed)?)).map_err(failed)?;
-            stream.write_all(piece).map_err(failed)?;
+            match stream.write_all(piece) {
+                Err(error) if is_closed(&error) => {
+                    is_cut = true;
+                    break;
+                }
+                written => written.map_err(failed)?,
+            }
         }
         let mut answer = Zeroizing::new(Vec::new());
         let mut part = Zeroizing::new(vec![0; 64 * 1024]);
         loop {
             stream.set_read_timeout(Some(left(end).map_err(failed)?)).map_err(failed)?;
-            match stream.read(&mut part).map_err(failed)? {
-                0 => return Ok(answer),
-                length => answer.extend_from_slice(&part[..length]),
+            match stream.read(&mut part) {
+                Ok(0) if is_cut && answer.is_empty() => return Err(failed(ErrorKind::BrokenPipe.into())),
+                Ok(0) => return Ok((answer, is_cut)),
+                Ok(length) => answer.extend_from_slice(&part[..length]),
+                Err(error) if is_closed(&error) && !answer.is_empty() => return Ok((answer, true)),
+                Err(error) => return Err(failed(error)),
             }
             if answer.len() > MAX_ANSWER_BYTES {
                 return broken("the answer is too large");
@@ -202,6 +215,11 @@ impl Drop for Connecting {
     }
 }
 
+/// The other side has closed, and will read no more.
+fn is_closed(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+}
+
 /// The time until `end`, or an error after it.
 fn left(end: Instant) -> std::io::Result<Duration> {
     let left = end.saturating_duration_since(Instant::now());
@@ -212,7 +230,7 @@ fn left(end: Instant) -> std::io::Result<Duration> {
 }
 
 /// Status and content of an answer. The content must be as long as the head says: a connection that broke off is no answer.
-fn split(answer: &[u8]) -> Result<(u16, &[u8]), Error> {
+fn split(answer: &[u8], is_reset: bool) -> Result<(u16, &[u8]), Error> {
     let head_end = answer.windows(4).take(MAX_HEAD_BYTES).position(|four| four == b"\r\n\r\n");
     let head = head_end.and_then(|end| std::str::from_utf8(&answer[..end]).ok());
     let (Some(end), Some(head)) = (head_end, head) else {
@@ -224,13 +242,19 @@ fn split(answer: &[u8]) -> Result<(u16, &[u8]), Error> {
     let Some(status) = status.and_then(|status| status.parse().ok()) else {
         return broken("the answer is not HTTP");
     };
+    let mut has_length = false;
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        if name.eq_ignore_ascii_case("content-length") && value.trim().parse() != Ok(content.len()) {
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        has_length |= is_length;
+        if is_length && value.trim().parse() != Ok(content.len()) {
             return Err(Error::Unreachable("the answer broke off".into()));
         }
         if name.eq_ignore_ascii_case("transfer-encoding") {
             return broken("an answer to HTTP/1.0 has no transfer encoding");
         }
+    }
+    if is_reset && !has_length {
+        return Err(Error::Unreachable("the answer broke off".into()));
     }
     Ok((status, content))
 }

@@ -182,6 +182,32 @@ fn an_agent_that_reads_slowly_is_given_up() {
 }
 
 #[test]
+fn an_answer_before_the_request_is_read_is_heard() {
+    // One value that the socket holds, and one that it does not: the agent closes while it is being sent.
+    for (name, size) in [("early-small", 20_000), ("early-large", 8_000_000)] {
+        let socket = std::env::temp_dir().join(format!("latchkey-{}-{name}.sock", std::process::id()));
+        let _ = std::fs::remove_file(&socket);
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            // The second one has no length, so that nobody knows whether it is whole.
+            for answer in [http("413 Content Too Large", r#"{"code":"BODY_TOO_LARGE"}"#), b"HTTP/1.1 200 OK\r\n\r\n{}".to_vec(), vec![]] {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.read_exact(&mut [0]).unwrap();
+                stream.write_all(&answer).unwrap();
+            }
+        });
+        let agent = Agent::new(&socket, Duration::from_secs(20));
+        let end = agent.put("names", "a", &vec![7; size]);
+        assert!(matches!(&end, Err(Error::Refused { status: 413, code, .. }) if code == "BODY_TOO_LARGE"), "{name}: {end:?}");
+        for _ in 0..2 {
+            let end = agent.put("names", "a", &vec![7; size]);
+            assert!(matches!(end, Err(Error::Unreachable(_))), "{name}: {end:?}");
+        }
+        std::fs::remove_file(&socket).unwrap();
+    }
+}
+
+#[test]
 fn a_running_agent() {
     let Ok(socket) = std::env::var("LATCHKEY_AGENT") else {
         return println!("LATCHKEY_AGENT names no socket");

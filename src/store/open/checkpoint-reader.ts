@@ -18,7 +18,7 @@ import { packAddress, packExtent } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
 
 /** Counts of a segment at the position of the checkpoint. */
-type SegmentCounts = Pick<Segment, 'liveBytes' | 'keptBytes' | 'erasedBytes'>;
+type SegmentCounts = Pick<Segment, 'id' | 'liveBytes' | 'keptBytes' | 'erasedBytes'>;
 
 /** A checkpoint as read; nothing of it is in the store yet. */
 interface ReadCheckpoint {
@@ -52,7 +52,6 @@ async function readCheckpoint(state: StoreState, reference: CheckpointReference)
   const { generation, storeKey } = state.keys;
   const { segments } = state.log;
   const covers = segments.slice(0, segments.findIndex((segment) => segment.id === position.segmentId) + 1);
-  if (covers.length === 0) throw new RangeError('the checkpoint is of a segment that is not listed');
   const cipher = new CheckpointCipher(storeKey, { storeId, id, generation, position });
   const entries = new EntryReader(state, cipher, covers);
   const breather = new Breather();
@@ -157,9 +156,9 @@ class EntryReader {
 
   #readCounts(reader: ByteReader): void {
     this.#counts = Array.from({ length: reader.u32() }, (_, number) => {
-      if (reader.u64() !== this.#segment(number).id)
-        throw new RangeError('the checkpoint lists other segments');
-      return { liveBytes: reader.u64(), keptBytes: reader.u64(), erasedBytes: reader.u64() };
+      const { id } = this.#segment(number);
+      if (reader.u64() !== id) throw new RangeError('the checkpoint lists other segments');
+      return { id, liveBytes: reader.u64(), keptBytes: reader.u64(), erasedBytes: reader.u64() };
     });
   }
 
@@ -203,7 +202,7 @@ class EntryReader {
       const bytes = reader.u64();
       const counts = this.#counts[number];
       if (counts === undefined) throw new RangeError('the checkpoint names an unknown segment');
-      heldBy.add(this.#segment(number).id);
+      heldBy.add(counts.id);
       if (key !== undefined) continue;
       // Its records are dead, and where they are only the destroyed key could tell.
       this.#counts[number] = {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { endpointName, openJsonRpcSocket } from '../../../src/chain/json-rpc-socket.ts';
+import { type Clock, systemClock } from '../../../src/time/clock.ts';
 
 const cleanups: (() => Promise<void> | void)[] = [];
 
@@ -210,6 +211,75 @@ describe('JSON-RPC socket', () => {
     await expect(socket.request('anything', [])).rejects.toMatchObject(unavailable);
   });
 
+  it.each([
+    ['answers to nothing', { id: 4_000_000, result: 'x'.repeat(1_000_000) }],
+    ['answers to what was answered', { id: 1, result: 'x'.repeat(1_000_000) }],
+    ['notifications of no subscription', { params: { subscription: 's', result: 'x'.repeat(1_000_000) } }],
+    ['notifications of a subscription', { params: { subscription: 'mine', result: 'x'.repeat(1_000_000) } }],
+  ])('an endpoint that sends megabytes of %s is left', async (_what, message) => {
+    const url = await webSocketServer((socket, text) => {
+      answer(socket, text, { result: 'mine' });
+      if (text.includes('"request"')) return;
+      for (let sent = 0; sent < 100; sent += 1) socket.send(JSON.stringify(message));
+    });
+    const socket = await open(url);
+    let heard = 0;
+    await socket.request('request', []);
+    await socket.subscribe('subscribe', () => {
+      heard += 1;
+    });
+    expect(await socket.ended).toContain('more than it was asked for');
+    expect(heard).toBeLessThanOrEqual(4);
+    await expect(socket.request('more', [])).rejects.toMatchObject(unavailable);
+  });
+
+  it('four megabytes at once and 64 kB a second are no reason to leave it', async () => {
+    let say: (kilobytes: number) => void = () => undefined;
+    const url = await webSocketServer((socket, text) => {
+      say = (kilobytes) =>
+        socket.send(JSON.stringify({ params: { subscription: 7, result: 'x'.repeat(kilobytes * 1000) } }));
+      answer(socket, text, { result: 7 });
+    });
+    let nowMs = 0;
+    const clock: Clock = { ...systemClock, monotonicMs: () => nowMs };
+    const deadlines = { connectDeadlineMs: 5000, requestDeadlineMs: 5000 };
+    const socket = await openJsonRpcSocket({ endpoint: url, clock, ...deadlines });
+    cleanups.push(() => socket.close('test is over'));
+    let heard = 0;
+    await socket.subscribe('subscribe', () => {
+      heard += 1;
+    });
+    const hear = async (kilobytes: number): Promise<void> => {
+      const before = heard;
+      say(kilobytes);
+      await expect.poll(() => heard).toBe(before + 1);
+    };
+    await hear(4_100);
+    for (let second = 1; second <= 20; second += 1) {
+      nowMs = second * 1000;
+      await hear(60);
+    }
+    // What was not said for hours is not saved up.
+    nowMs = 36_000_000;
+    say(4_300);
+    expect(await socket.ended).toContain('more than it was asked for');
+  });
+
+  it('an answer that comes after its deadline is no reason to leave the endpoint', async () => {
+    let late: () => void = () => undefined;
+    const url = await webSocketServer((socket, text) => {
+      if (text.includes('"slow"')) late = () => answer(socket, text, { result: 'x'.repeat(6_000_000) });
+      else answer(socket, text, { result: 'quick' });
+    });
+    const socket = await open(url, 300);
+    await expect(socket.request('slow', [])).rejects.toMatchObject(unavailable);
+    late();
+    expect(await socket.request('quick', [])).toBe('quick');
+    // Once is honest.
+    late();
+    expect(await socket.ended).toContain('more than it was asked for');
+  });
+
   it('unexpected notifications are not kept in memory', { timeout: 60_000 }, async () => {
     const url = await webSocketServer((socket, text) => {
       const notification = `{"params":{"subscription":"x","result":"${'x'.repeat(8 * 1024 * 1024)}"}}`;
@@ -221,11 +291,11 @@ describe('JSON-RPC socket', () => {
       import { openJsonRpcSocket } from '${new URL('../../../src/chain/json-rpc-socket.ts', import.meta.url).href}';
       const deadlines = { connectDeadlineMs: 60000, requestDeadlineMs: 60000 };
       const socket = await openJsonRpcSocket({ endpoint: '${url}', ...deadlines });
-      console.log(await socket.request('anything', []));
+      console.log(await socket.request('anything', []).catch(({ message }) => message));
       process.exit();`;
     const args = ['--max-old-space-size=128', '--import', 'tsx', '--input-type=module', '-e', program];
     const { stdout } = await promisify(execFile)(process.execPath, args);
-    expect(stdout).toBe('still here\n');
+    expect(stdout).toContain('more than it was asked for');
   });
 
   it('names an endpoint without its path and query, which may contain an API key', () => {

@@ -14,6 +14,7 @@ const readers =
 const readsNothing = new Set([
   // The list itself.
   'config/process-inputs.ts',
+  'decryptions/client-signal.ts',
   // Tells kinds of addresses apart.
   'inbound/network-of.ts',
   'restarts/server-targets.ts',

@@ -152,6 +152,18 @@ it('one address cannot take the places of all waiters', async () => {
   expect(await ask(get('?wait=0'))).toMatch(/^HTTP\/1.1 404 /);
 });
 
+it('requests of a connection that ended take no places, also those behind one that waited', async () => {
+  await serving({ maxWaiters: 100, listen: { maxWaitersPerNetwork: 10 } });
+  for (let round = 0; round < 3; round += 1) {
+    const socket = await dial();
+    socket.write(getTen);
+    await expect.poll(() => service.waiting).toBe(10);
+    socket.destroy();
+    await expect.poll(() => service.waiting).toBe(0);
+    await expect.poll(async () => (await ask(get('?wait=0'))).slice(0, 13)).toBe('HTTP/1.1 404 ');
+  }
+});
+
 it('one address cannot take all connections', async () => {
   await serving({ maxWaiters: 100, listen: { maxWaitersPerNetwork: 10 } });
   const held = await Promise.all(Array.from({ length: 400 }, () => dial()));

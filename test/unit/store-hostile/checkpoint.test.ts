@@ -197,6 +197,65 @@ describe('the checkpoint of a closed store', () => {
   });
 });
 
+describe('an authentic checkpoint that says something else than the log', () => {
+  /** Puts another plaintext of the same length into the only chunk, as a program with a defect would have written it. */
+  function resealed(disk: SimulatedDisk, change: (plaintext: Buffer) => Buffer): SimulatedDisk {
+    const { header, manifest } = openManifest(fileOn(disk, `${STORE_PATH}/MANIFEST`), storeKeyOf(7));
+    if (manifest.checkpoint === undefined) throw new Error('no checkpoint is listed');
+    const binding = { ...manifest.checkpoint, storeId: header.storeId, generation: manifest.generation };
+    const cipher = new CheckpointCipher(storeKeyOf(7), binding);
+    const { path, bytes } = theCheckpoint(disk);
+    const plaintext = cipher.open(0, true, bytes.subarray(4));
+    if (plaintext === undefined) throw new Error('not one chunk');
+    const sealed = cipher.seal(0, true, new Uint8Array(24).fill(9), change(Buffer.from(plaintext)));
+    const clone = disk.clone();
+    clone.tamper(path, Uint8Array.of(...bytes.subarray(0, 4), ...sealed));
+    return clone;
+  }
+
+  /** Where the namespace entry begins: behind the counts of one segment. */
+  const NAMESPACE_AT = 1 + 4 + 32;
+  const put = (at: number, ...bytes: readonly number[]) => {
+    return (plaintext: Buffer): Buffer => {
+      plaintext.set(bytes, at);
+      return plaintext;
+    };
+  };
+  const NONE = [0xff, 0xff, 0xff, 0xff] as const;
+
+  it.each<[what: string, change: (plaintext: Buffer) => Buffer]>([
+    ['an entry of unknown kind', put(NAMESPACE_AT, 9)],
+    ['what a namespace holds, before any namespace', put(0, 5)],
+    ['sealed names, before any namespace', put(0, 4, 0, 0, 0, 30)],
+    ['counts of another segment', put(5, 0, 0, 0, 0, 0, 0, 0, 77)],
+    ['counts of more segments', put(1, 0, 0, 0, 2)],
+    ['a record in an unknown segment', (text) => put(text.indexOf('a-name') - 17, ...NONE)(text)],
+    ['a namespace in an unknown segment', (text) => put(text.length - 12, ...NONE)(text)],
+    [
+      'no counts',
+      (text) =>
+        Buffer.concat([
+          Buffer.from([2, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, text.length - 12]),
+          text.subarray(12).fill('n'),
+        ]),
+    ],
+  ])('%s: it is ignored', async (_what, change) => {
+    const simulated = await SimulatedStore.create({ segmentBytes: 1 << 16, ...withCheckpoints });
+    const names = await simulated.store.namespace('kv');
+    await names.put('a-name', utf8('value'));
+    const secret = await simulated.store.namespace('secret', { erasable: true });
+    await secret.put('b-name', utf8('value'));
+    const contents = await contentsOf(simulated.store);
+    await simulated.store.close();
+    const left = simulated.leftBy('lost', 1);
+    expect((await openedFrom(left.on(resealed(left.disk, (plaintext) => plaintext)))).use).toBe('used');
+    expect(await openedFrom(left.on(resealed(left.disk, change)))).toEqual({
+      use: 'unusable',
+      text: fingerprint(contents),
+    });
+  });
+});
+
 describe('names in a checkpoint', () => {
   async function withNames(): Promise<{ disk: SimulatedDisk; store: SealedStore }> {
     const disk = new SimulatedDisk();
