@@ -36,6 +36,12 @@ describe('DER (X.690)', () => {
     isRefused(() => reader(0x04, 0x01, 1).octetString(2));
   });
 
+  it('8.1.3: an element ends within the one around it, also where more bytes follow', () => {
+    const nested = (length: number): DerReader => reader(0x30, 0x04, 0x04, length, 1, 2, 0x04, 0x00).enter();
+    expect(nested(2).octetString()).toEqual(Uint8Array.of(1, 2));
+    isRefused(() => nested(4).octetString());
+  });
+
   it('errors name the document, the position, the expected and the actual value', () => {
     try {
       reader(0x30, 0x03, 0x02, 0x01, 0x05).enter().contents(tags.octetString);
