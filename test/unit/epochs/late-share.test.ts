@@ -24,4 +24,13 @@ describe('a node that entered an epoch as an observer and commits the same state
     await expect(other).rejects.toMatchObject({ code: 'EPOCH_SECRET_CONFLICT' });
     expect((await journal.secrets.getShare(3))?.scalar.equals(secretOf('first'))).toBe(true);
   });
+
+  it('is not heard for an epoch before the current one', async () => {
+    const store = new MemoryStore();
+    const journal = await journalAt(3, 'seed', store);
+    await journal.commitEpoch(4, stateOf('next'));
+    const { writes } = store;
+    expect(await journal.commitEpoch(3, stateOf('seed', { share: shareOf('late') }))).toBe(false);
+    expect(store.writes).toBe(writes);
+  });
 });

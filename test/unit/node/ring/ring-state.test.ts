@@ -38,6 +38,16 @@ describe('the memory of the ring after its constants changed', () => {
     expect(again.log.part()).toEqual(state.log.part());
   });
 
+  it('is kept, with how the node served, at each next boundary', async () => {
+    const store = new MemoryStore();
+    const state = await RingState.open(store, changed);
+    const served = { view: 10, complete: 10, anchor: 'aa', storeGeneration: 1 };
+    await follow(state);
+    await state.saveServed(served);
+    await follow(state);
+    expect((await RingState.open(store, changed)).served).toEqual(served);
+  });
+
   it('does not say how the node served in the former ring', async () => {
     const store = new MemoryStore();
     const before = await RingState.open(store, former);
