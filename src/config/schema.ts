@@ -174,7 +174,7 @@ export const configSchema = z.strictObject({
       maxKeysPerPlatform: z.int().min(1).max(1_000_000).default(4096),
       maxKeysPerPlatformAndAccount: z.int().min(2).max(1_000_000).default(32),
       maxPlainKeysPerPlatform: z.int().min(1).max(1_000_000).default(64),
-      /** After its last use, when the account has no record on the chain. */
+      /** After its last use, when the account has had no record on the chain for as long. */
       unregisteredKeyTtlMs: milliseconds(HOUR_MS, 3650 * 24 * HOUR_MS).default(30 * 24 * HOUR_MS),
       // What notices a copy of a disk has a floor: these settings are not measured.
       maxLineages: z.int().min(200_000).max(10_000_000).default(200_000),

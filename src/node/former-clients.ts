@@ -7,7 +7,7 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Log } from '../observe/log.ts';
 import type { Store } from '../store/api/store-api.ts';
-import type { Clock } from '../time/clock.ts';
+import { type Clock, monotonicMsOf } from '../time/clock.ts';
 import { orAborted } from '../time/or-aborted.ts';
 
 const NAMESPACE = 'latchkey/served';
@@ -27,7 +27,10 @@ export class FormerClients {
   readonly #waitingFor = new Set<string>();
   /** Who got a key since this start. */
   readonly #servedNow = new Set<string>();
-  #deadlineMs = 0;
+  /** Those of them that the store has not taken yet. */
+  readonly #unrecorded = new Set<string>();
+  /** By a clock that cannot be set: a corrected clock must not make the server ready before its clients are back. */
+  #deadlineMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: { readonly store: Store; readonly log: Log; readonly clock: Clock }) {
     this.#store = parts.store;
@@ -39,32 +42,46 @@ export class FormerClients {
   async begin(deadlineMs: number): Promise<void> {
     const served = await this.#store.namespace(NAMESPACE);
     for (const name of served.names()) this.#waitingFor.add(name);
-    this.#deadlineMs = this.#clock.nowMs() + deadlineMs;
+    this.#deadlineMs = monotonicMsOf(this.#clock) + deadlineMs;
   }
 
   /** How many have not come back yet; 0 after the deadline. */
   get pending(): number {
-    return this.#clock.nowMs() < this.#deadlineMs ? this.#waitingFor.size : 0;
+    return this.#remainingMs > 0 ? this.#waitingFor.size : 0;
   }
 
   /** An account got a key here. */
   async served(account: AccountId): Promise<void> {
-    this.#waitingFor.delete(toHex(account));
-    this.#servedNow.add(toHex(account));
-    const served = await this.#store.namespace(NAMESPACE);
-    await served.putIfAbsent(toHex(account), new Uint8Array(0));
+    const name = toHex(account);
+    this.#waitingFor.delete(name);
+    this.#servedNow.add(name);
+    this.#unrecorded.add(name);
+    await this.recordServed();
   }
 
-  /** Records every account that got a key since this start: a store that custodians opened takes no writes at first. */
+  /**
+   * Records the accounts that got a key since this start. A store that custodians opened takes no writes at first, and any
+   * other one at times, as without a lease: what it did not take is tried again with the next account.
+   */
   async recordServed(): Promise<void> {
-    const served = await this.#store.namespace(NAMESPACE);
-    for (const name of this.#servedNow) await served.putIfAbsent(name, new Uint8Array(0));
+    // Taken out first: many clients confirm at once, and each name is written by one call.
+    const names = [...this.#unrecorded];
+    this.#unrecorded.clear();
+    try {
+      const served = await this.#store.namespace(NAMESPACE);
+      for (const name of names) await served.putIfAbsent(name, new Uint8Array(0));
+    } catch (error) {
+      // Not one that has forgotten its key since.
+      for (const name of names) if (this.#servedNow.has(name)) this.#unrecorded.add(name);
+      throw error;
+    }
   }
 
   /** Notes that the account no longer has a key here. */
   async forgotten(account: AccountId): Promise<void> {
     this.#waitingFor.delete(toHex(account));
     this.#servedNow.delete(toHex(account));
+    this.#unrecorded.delete(toHex(account));
     const served = await this.#store.namespace(NAMESPACE);
     await served.delete(toHex(account));
   }
@@ -97,7 +114,7 @@ export class FormerClients {
           }
         }),
       );
-      await this.#clock.sleep(Math.min(waitMs, this.#deadlineMs - this.#clock.nowMs()), signal);
+      await this.#clock.sleep(Math.min(waitMs, this.#remainingMs), signal);
       waitMs = Math.min(waitMs * 2, RETRY_MAX_MS);
     }
     for (const name of this.#waitingFor) {
@@ -107,6 +124,10 @@ export class FormerClients {
       // It has had no key here since this start, so the next one takes nothing from it and need not wait for it.
       await this.forgotten(AccountId.of(account));
     }
+  }
+
+  get #remainingMs(): number {
+    return this.#deadlineMs - monotonicMsOf(this.#clock);
   }
 
   /** A client that has got a key since then has come back: its earlier answer does not count. */
