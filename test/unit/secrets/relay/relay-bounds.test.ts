@@ -4,7 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startUpstream } from '../../../../devnet/tls-upstream.ts';
 import { utf8 } from '../../../../src/bytes/concat.ts';
-import { AddressRules, parseBlock } from '../../../../src/secrets/relay/address-rules.ts';
+import { AddressRules, type Destination, parseBlock } from '../../../../src/secrets/relay/address-rules.ts';
 import { resolveByNameServers } from '../../../../src/secrets/relay/name-servers.ts';
 import {
   MAX_REQUEST_BODY_BYTES,
@@ -97,6 +97,9 @@ describe('what a request does not hold', () => {
   );
 });
 
+const judged = (rules: AddressRules, address: string, fleet: readonly Destination[] = []): string =>
+  codeOf(() => rules.judge({ address, port: 443 }, fleet));
+
 describe('blocks of addresses', () => {
   it('may be all of a family', () => {
     expect(parseBlock('0.0.0.0/0')).toEqual({ address: '0.0.0.0', bits: 0, family: 'ipv4' });
@@ -111,18 +114,16 @@ describe('blocks of addresses', () => {
     'have no %j in them, whatever the operator allows',
     (address) => {
       const rules = new AddressRules(['0.0.0.0/0', '::/0', 'fe80::/10']);
-      expect(codeOf(() => rules.judge({ address, port: 443 }, []))).toBe('SECRET_ADDRESS_REFUSED');
+      expect(judged(rules, address)).toBe('SECRET_ADDRESS_REFUSED');
       const fleet = [{ address: '192.0.2.1', port: 1 }];
-      expect(codeOf(() => rules.judge({ address, port: 443 }, fleet))).toBe('SECRET_ADDRESS_REFUSED');
+      expect(judged(rules, address, fleet)).toBe('SECRET_ADDRESS_REFUSED');
     },
   );
 
   it('of IPv4 allow no address that is the same one in IPv6', () => {
     const rules = new AddressRules(['10.0.0.0/8', '::/0']);
-    expect(codeOf(() => rules.judge({ address: '10.0.0.1', port: 443 }, []))).toBe('none');
-    expect(codeOf(() => rules.judge({ address: '::ffff:10.0.0.1', port: 443 }, []))).toBe(
-      'SECRET_ADDRESS_REFUSED',
-    );
+    expect(judged(rules, '10.0.0.1')).toBe('none');
+    expect(judged(rules, '::ffff:10.0.0.1')).toBe('SECRET_ADDRESS_REFUSED');
   });
 });
 
