@@ -3,6 +3,7 @@ import { RecordId } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import type { RingMember } from '../../src/ring/placement/member.ts';
 import { Placement } from '../../src/ring/placement/placement.ts';
+import type { RecordFormat } from '../../src/ring/replication/entry.ts';
 import { TOO_OLD_MS } from '../../src/ring/replication/holdings.ts';
 import type { FromNode, RingReply, RingRequest } from '../../src/ring/replication/messages.ts';
 import { RingNode } from '../../src/ring/replication/ring-node.ts';
@@ -33,8 +34,10 @@ export interface Peer {
 }
 
 /** A ring of four nodes that keep all records; the first one is looked at. */
-export async function ringOfNodes(options: { readonly complete?: number; readonly size?: number } = {}) {
-  const { complete = 1, size = 4 } = options;
+export async function ringOfNodes(
+  options: { readonly complete?: number; readonly size?: number; readonly format?: RecordFormat } = {},
+) {
+  const { complete = 1, size = 4, format = ringFormat } = options;
   const members = randomMembers(new Dice(23), size);
   const view = { block: 1, timestampMs: NOW, placement: new Placement(members) };
   const time = { elapsedMs: 0 };
@@ -53,7 +56,7 @@ export async function ringOfNodes(options: { readonly complete?: number; readonl
       own: member,
       view,
       complete: peers.length === 0 ? complete : 1,
-      format: ringFormat,
+      format,
       store,
       marks: new MemoryMarks(),
       transport: { ask: (to, request) => answerOf(member, to, request) },

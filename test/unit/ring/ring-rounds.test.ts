@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { Placement } from '../../../src/ring/placement/placement.ts';
 import { TOO_OLD_MS } from '../../../src/ring/replication/holdings.ts';
-import { MAX_QUESTIONS, MAX_TURN_MS } from '../../../src/ring/replication/repair.ts';
+import { MAX_QUESTIONS, MAX_ROUND_BYTES, MAX_TURN_MS } from '../../../src/ring/replication/repair.ts';
 import { Dice } from '../../support/dice.ts';
 import {
   codeOf,
@@ -424,5 +424,75 @@ describe('copies that others keep', () => {
     for (const id of ids()) await behind.put(behind.own, record(1, id));
     await behind.node.repair();
     expect([behind.node.status().complete, behind.has(behind.own).length]).toEqual([0, 40]);
+  });
+});
+
+describe('the bytes of a round', () => {
+  const MIB = 1024 * 1024;
+  const BODY_BYTES = record(1).length;
+  /** Records with so much behind them that each has a megabyte. */
+  const format = {
+    read: (bytes: Uint8Array) => ({ ...ringFormat.read(bytes.subarray(0, BODY_BYTES)), bytes }),
+  };
+  const large = (id: Uint8Array) => {
+    const bytes = new Uint8Array(MIB);
+    bytes.set(record(1, id));
+    return bytes;
+  };
+
+  it.each(['given', 'taken'])('are bounded, to the byte (%s)', async (way) => {
+    const { node, ready, own, others, put, has } = await ringOfNodes({ format });
+    await ready();
+    const [first = own] = others;
+    const [from, to] = way === 'given' ? [own, first] : [first, own];
+    const dice = new Dice(9);
+    const count = MAX_ROUND_BYTES / MIB + 1;
+    for (let at = 0; at < count; at++) await put(from, large(dice.bytes(32)));
+    expect(await node.repair()).toBe(false);
+    expect(has(to)).toHaveLength(count - 1);
+    await node.repair();
+    expect(has(to)).toHaveLength(count);
+  });
+});
+
+describe('what differs between two members', () => {
+  const kinds = (asked: readonly { readonly kind: string }[]) => asked.map(({ kind }) => kind);
+
+  it('is not what is the same at both, beside what differs', async () => {
+    const giving = await ringOfNodes();
+    await giving.ready();
+    for (const peer of [giving.own, giving.others[0]]) await giving.put(peer, record(1));
+    await giving.put(giving.own, record(1, OTHER_ID));
+    await giving.node.repair();
+    expect(kinds(giving.others[0]?.asked ?? [])).toEqual(['compare', 'push', 'repaired']);
+
+    const taking = await ringOfNodes();
+    await taking.ready();
+    for (const peer of [taking.own, taking.others[0]]) await taking.put(peer, record(1));
+    await taking.put(taking.others[0], record(1, OTHER_ID));
+    await taking.node.repair();
+    expect(taking.others[0]?.asked[1]).toEqual({ kind: 'fetch', ids: [toHex(OTHER_ID)] });
+  });
+
+  it('is not given back to the member that has the newer one', async () => {
+    const { node, ready, own, others, put } = await ringOfNodes();
+    await ready();
+    await put(own, record(1));
+    await put(others[0], record(2));
+    await node.repair();
+    expect(kinds(others[0]?.asked ?? [])).toEqual(['compare', 'fetch', 'repaired']);
+  });
+
+  it('is no failure when the disk lost it while it was to be given', async () => {
+    const { node, ready, own, others, put, has } = await ringOfNodes();
+    await ready();
+    for (const each of others)
+      each.lie = ({ kind }) => (kind === 'compare' ? { kind: 'list', listed: [] } : undefined);
+    const [first = own] = others;
+    first.says = { tooOld: [name(own.member)] };
+    await put(own, record(1));
+    own.store.records.clear();
+    await node.repair();
+    expect(has(own)).toEqual([]);
   });
 });

@@ -215,7 +215,10 @@ describe('the bounds of an answer', { timeout: 60_000 }, () => {
 describe('the failure of an upstream', () => {
   it('is told by the code of the connection or of the parser', async () => {
     const port = await serviceOf('no HTTP\r\n\r\n');
-    expect(await ask(port)).toEqual({ code: 'SECRET_UPSTREAM_FAILED', observed: 'HPE_INVALID_CONSTANT' });
+    expect(await ask(port)).toEqual({
+      code: 'SECRET_UPSTREAM_FAILED',
+      observed: expect.stringMatching(/^HPE_/),
+    });
     for (const each of open.splice(0))
       if ('listening' in each) await new Promise((resolve) => each.close(resolve));
     const refused = await ask(port);
