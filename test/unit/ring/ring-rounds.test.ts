@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { Placement } from '../../../src/ring/placement/placement.ts';
 import { TOO_OLD_MS } from '../../../src/ring/replication/holdings.ts';
-import { MAX_QUESTIONS, MAX_ROUND_BYTES, MAX_TURN_MS } from '../../../src/ring/replication/repair.ts';
+import { MAX_QUESTIONS, MAX_TURN_MS } from '../../../src/ring/replication/repair.ts';
 import { Dice } from '../../support/dice.ts';
 import {
   codeOf,
@@ -424,34 +424,6 @@ describe('copies that others keep', () => {
     for (const id of ids()) await behind.put(behind.own, record(1, id));
     await behind.node.repair();
     expect([behind.node.status().complete, behind.has(behind.own).length]).toEqual([0, 40]);
-  });
-});
-
-describe('the bytes of a round', () => {
-  const MIB = 1024 * 1024;
-  const BODY_BYTES = record(1).length;
-  /** Records with so much behind them that each has a megabyte. */
-  const format = {
-    read: (bytes: Uint8Array) => ({ ...ringFormat.read(bytes.subarray(0, BODY_BYTES)), bytes }),
-  };
-  const large = (id: Uint8Array) => {
-    const bytes = new Uint8Array(MIB);
-    bytes.set(record(1, id));
-    return bytes;
-  };
-
-  it.each(['given', 'taken'])('are bounded, to the byte (%s)', async (way) => {
-    const { node, ready, own, others, put, has } = await ringOfNodes({ format });
-    await ready();
-    const [first = own] = others;
-    const [from, to] = way === 'given' ? [own, first] : [first, own];
-    const dice = new Dice(9);
-    const count = MAX_ROUND_BYTES / MIB + 1;
-    for (let at = 0; at < count; at++) await put(from, large(dice.bytes(32)));
-    expect(await node.repair()).toBe(false);
-    expect(has(to)).toHaveLength(count - 1);
-    await node.repair();
-    expect(has(to)).toHaveLength(count);
   });
 });
 
