@@ -154,6 +154,17 @@ describe('keys of accounts without a record on the chain', () => {
     expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
   });
 
+  it('nor a day later', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    world.chain.set({ servers: [record(world, client, 0)] });
+    await client.obtainLinked();
+    await pass(world, 45);
+    world.chain.set({ servers: [] });
+    await pass(world, 1);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
+  });
+
   it('no key ends by a clock that was set', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);

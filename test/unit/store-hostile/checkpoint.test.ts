@@ -5,7 +5,7 @@ import { openManifest } from '../../../src/store/log/manifest.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { contentsOf, fingerprint } from '../../simulation/store-model.ts';
 import { seededDice } from '../../support/disk-dice.ts';
-import { type DormantStore, SimulatedStore } from '../../support/disk-store.ts';
+import { type DormantStore, STORE_PATH as SIMULATED_PATH, SimulatedStore } from '../../support/disk-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { fileOn, STORE_PATH, storeKeyOf, storeOptions } from '../../support/store-on-disk.ts';
 import { secrets, type VictimStore, victim } from './hostile-store.ts';
@@ -198,12 +198,14 @@ describe('the checkpoint of a closed store', () => {
 });
 
 describe('an authentic checkpoint that says something else than the log', () => {
+  const simulatedKey = storeKeyOf(0x5e);
+
   /** Puts another plaintext of the same length into the only chunk, as a program with a defect would have written it. */
   function resealed(disk: SimulatedDisk, change: (plaintext: Buffer) => Buffer): SimulatedDisk {
-    const { header, manifest } = openManifest(fileOn(disk, `${STORE_PATH}/MANIFEST`), storeKeyOf(7));
+    const { header, manifest } = openManifest(fileOn(disk, `${SIMULATED_PATH}/MANIFEST`), simulatedKey);
     if (manifest.checkpoint === undefined) throw new Error('no checkpoint is listed');
     const binding = { ...manifest.checkpoint, storeId: header.storeId, generation: manifest.generation };
-    const cipher = new CheckpointCipher(storeKeyOf(7), binding);
+    const cipher = new CheckpointCipher(simulatedKey, binding);
     const { path, bytes } = theCheckpoint(disk);
     const plaintext = cipher.open(0, true, bytes.subarray(4));
     if (plaintext === undefined) throw new Error('not one chunk');
