@@ -321,7 +321,7 @@ describe.skipIf(!hasRust)('the client in Rust', () => {
     // In the order of the files: the crate's own tests, the agent, the exchange, the vectors.
     expect(stdout.match(/(\d+) passed; 0 failed/g)).toEqual([
       '5 passed; 0 failed',
-      '8 passed; 0 failed',
+      '9 passed; 0 failed',
       '3 passed; 0 failed',
       '6 passed; 0 failed',
       '0 passed; 0 failed',
