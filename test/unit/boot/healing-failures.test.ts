@@ -51,9 +51,9 @@ describe('a keyslot file that cannot be saved', () => {
       expect(quotes() - before).toBeLessThan(25);
       // The good slots are in both versions of the file.
       const [inForce] = (await fileOf(node)).generations;
-      expect([file.generations[0].generation, file.generations[0].generation + 1]).toContain(
-        inForce.generation,
-      );
+      // Each attempt has a number of its own; one that was put in place and not made durable may be in force.
+      expect(inForce.generation).toBeGreaterThanOrEqual(file.generations[0].generation);
+      if (step !== 'syncDirectory') expect(inForce.generation).toBe(file.generations[0].generation);
       await restart(net, node);
       await net.settle(5_000);
       expect(toHex(node.open?.storeKey.reveal() ?? new Uint8Array(1))).toBe(key);
