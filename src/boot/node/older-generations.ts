@@ -127,6 +127,8 @@ export class OlderGenerations {
   make(generation: Generation): Promise<boolean> {
     return this.#oneAfterAnother(async () => {
       this.#setMade(generation.generation, leftBehind(generation));
+      // Of attempts that failed one after another. The first two may be in the keyslot file.
+      if (this.#made.size > MAX_GENERATIONS) this.#setMade([...this.#made.keys()][2] ?? 0, undefined);
       return await this.#save();
     });
   }

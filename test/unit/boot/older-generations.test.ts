@@ -114,6 +114,18 @@ describe('generations that left the keyslot file', () => {
     expect(again.open).toHaveLength(2);
   });
 
+  it('are bounded while the disk takes no keyslot file: the first two, which may be in it, and the newest stay', async () => {
+    const store = new MemoryStore();
+    const older = await openOlder(store);
+    const template = await made(1);
+    for (let generation = 1; generation <= 300; generation++) await older.make({ ...template, generation });
+    const again = await openOlder(store);
+    again.compare(undefined);
+    const numbers = again.generations.map(({ generation }) => generation);
+    expect([numbers.length, numbers.slice(0, 3), numbers.at(-1)]).toEqual([256, [1, 2, 47], 300]);
+    expect(again.nextNumber).toBe(301);
+  });
+
   it('are not those that the keyslot file has again', async () => {
     const store = new MemoryStore();
     const older = await openOlder(store);
