@@ -236,6 +236,13 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'kernel',
+    name: 'addresses of the network interfaces',
+    protection: 'not covered',
+    effect: 'the relay for users’ secrets refuses them; the host gives the machine its addresses',
+    readBy: ['secrets/relay/own-addresses.ts'],
+  },
+  {
+    kind: 'kernel',
     name: '/sys/kernel/config/tsm/report',
     protection: 'verified',
     effect: 'a quote that is not genuine is refused by peers',

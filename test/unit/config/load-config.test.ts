@@ -29,8 +29,9 @@ describe('the template', () => {
     expect(agent.socketPath).toBe('./data/agent.sock');
     expect(page).toEqual(loadConfig(yamlWith({ page: {} }), {}).page);
     expect(page).toEqual({ host: '127.0.0.1', port: 9302, hostNames: [] });
-    const { prune, ...rest } = decryptions ?? {};
+    const { prune, maxWaitersPerNetwork, ...rest } = decryptions ?? {};
     expect(prune).toEqual({ everyMs: 3_600_000, maxAgeMs: 2_592_000_000, maxCount: 1_000_000 });
+    expect(maxWaitersPerNetwork).toBe(1024);
     expect(rest).toEqual(loadConfig(yamlWith({ decryptions: {} }), {}).decryptions);
   });
 });
