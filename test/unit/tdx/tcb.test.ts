@@ -355,3 +355,26 @@ describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
     expect(verifyInWorld(lower).outOfDateSinceMs).toBe(Date.UTC(2024, 10, 13));
   });
 });
+
+describe('levels by a document of another verdict', () => {
+  const old = verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(5, 1, 7) } }));
+  const newMachine = (collateral?: Parameters<typeof verifyInWorld>[1]) =>
+    verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(5, 1, 8) } }), collateral);
+
+  it('are those of this machine, not of the other one', () => {
+    expect(newMachine().levels.platform.status).toBe('UpToDate');
+    expect(old.levelsBy('tcbInfo', newMachine())?.platform.status).toBe('OutOfDate');
+    expect(newMachine().levelsBy('tcbInfo', old)?.platform.status).toBe('UpToDate');
+    const needed = newMachine(levelsOf('SWHardeningNeeded'));
+    expect(newMachine().levelsBy('tcbInfo', needed)?.platform.status).toBe('SWHardeningNeeded');
+    expect(newMachine().levelsBy('qeIdentity', needed)?.platform.status).toBe('UpToDate');
+  });
+
+  it('are none where the document has none for it', () => {
+    expect(old.levelsBy('tcbInfo', newMachine(levelsOf('UpToDate')))).toBeUndefined();
+  });
+
+  it('need a verdict', () => {
+    expect(() => old.levelsBy('tcbInfo', {} as typeof old)).toThrow(TypeError);
+  });
+});
