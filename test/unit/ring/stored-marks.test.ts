@@ -90,6 +90,14 @@ describe('room for marks', () => {
     expect(await fill(marks, bob, hex(1), 900_000)).toBeGreaterThan(20);
   });
 
+  it('has the same share of what is left for one secret when others have taken most of all', async () => {
+    const marks = new StoredMarks(await namespaceOf(), 100);
+    for (let record = 0; record < 50; record++) await fill(marks, alice, hex(record), record, 1);
+    for (let record = 0; record < 40; record++) await fill(marks, bob, hex(record), 100 + record, 1);
+    // Ten are left: each that the users of one secret take leaves one less for all, and for them one less again.
+    expect(await fill(marks, carol, id, 900_000)).toBe(5);
+  });
+
   it('is counted again after a restart', async () => {
     const namespace = await namespaceOf();
     expect(await fill(new StoredMarks(namespace, 100), alice, id, 0)).toBe(25);

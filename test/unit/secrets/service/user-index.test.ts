@@ -42,6 +42,9 @@ describe('the index of users', () => {
     expect(index.has(id)).toBe(false);
     records.put = MemoryReplicaStore.prototype.put.bind(records);
     await store.put(id, bytes);
+    records.put = () => Promise.reject(new Error('the disk failed'));
+    await expect(store.put(id, secret(1, 2).bytes)).rejects.toThrow('the disk failed');
+    expect(index.find(id)).toMatchObject({ bytes: bytes.length, content: { version: 1 } });
     records.delete = () => Promise.reject(new Error('the disk failed'));
     await expect(store.delete(id)).rejects.toThrow('the disk failed');
     expect(index.has(id)).toBe(true);
