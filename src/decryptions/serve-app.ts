@@ -5,7 +5,8 @@ import type { Hono } from 'hono';
 import { requireInteger } from '../bytes/require-value.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { problemOf } from '../errors/problem.ts';
-import { boundingAnswers } from '../inbound/bounded-answers.ts';
+import { BodyRoom } from '../inbound/body-room.ts';
+import { boundingAnswers, defaultAnswerBounds } from '../inbound/bounded-answers.ts';
 import { type ConnectionBounds, limitConnections } from '../inbound/connection-shares.ts';
 import { type RefuseEarly, refusingEarly } from '../inbound/early-refusal.ts';
 import { isLoopback } from '../inbound/network-of.ts';
@@ -23,6 +24,8 @@ export interface AppAddress {
    * may have four times as many. Behind a proxy on another machine: `maxWaiters`, because all clients have its address.
    */
   readonly maxWaitersPerNetwork?: number | undefined;
+  /** How much memory the answers may take together that their readers have not taken, in bytes (256 MiB). */
+  readonly maxAnswersBytes?: number;
   /** Whether 127.0.0.1 and ::1 have no more than others (false): a proxy on this machine has many clients. */
   readonly sharesOnLoopback?: boolean;
 }
@@ -75,10 +78,16 @@ const timeouts = {
  */
 export async function serveApp(app: Hono, { address, port, ...shares }: AppAddress): Promise<ServedApp> {
   const bounds = boundsOf(shares);
+  const { maxAnswersBytes = 256 * 1024 * 1024 } = shares;
+  requireInteger(maxAnswersBytes, 'maxAnswersBytes');
+  const answers = { ...defaultAnswerBounds, room: new BodyRoom(maxAnswersBytes) };
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   // The adapter answers its own failures, so this promise does not reject.
   const handle: RequestListener = (request, response) => void listener(request, response);
-  const server = createServer(timeouts, boundingAnswers(refusingEarly(handle, refuseBeyond(bounds))));
+  const server = createServer(
+    timeouts,
+    boundingAnswers(refusingEarly(handle, refuseBeyond(bounds)), answers),
+  );
   limitConnections(server, bounds);
   await new Promise<void>((resolve, reject) => {
     const onError = (cause: Error): void => {

@@ -1,4 +1,4 @@
-/** The body of one request, from its first byte until the request is answered. */
+/** The body of one request, from its first byte until the request is answered; or of one answer, until it is taken. */
 export interface BodyPlace {
   /** Counts bytes that arrived; may end this body or others. */
   grow(bytes: number): void;
@@ -24,7 +24,7 @@ interface Site {
 }
 
 /**
- * Bounds the memory that the bodies of all requests take together. Where they would take more, the largest body that is
+ * Bounds the memory that the bodies of all requests, or of all answers, take together. Where they would take more, the largest body that is
  * still arriving is ended, of the part of the network that holds most: senders of slow large bodies make room for
  * all others.
  */

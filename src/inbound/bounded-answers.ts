@@ -1,5 +1,7 @@
 import type { RequestListener, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { BodyPlace, BodyRoom } from './body-room.ts';
+import { siteOf } from './network-of.ts';
 
 /** What one connection may leave waiting. */
 export interface AnswerBounds {
@@ -7,6 +9,8 @@ export interface AnswerBounds {
   readonly maxRequestsAtOnce: number;
   /** An answer that is complete here must be taken by its reader within this time. */
   readonly takeTimeoutMs: number;
+  /** Room for the answers of all connections that their readers have not taken; without it only their time is bounded. */
+  readonly room?: BodyRoom;
 }
 
 /** Defaults of {@link AnswerBounds}: 11 MB, the largest answer, take a minute at 1.5 Mbit/s. */
@@ -18,7 +22,7 @@ export const defaultAnswerBounds: AnswerBounds = { maxRequestsAtOnce: 16, takeTi
  */
 export function boundingAnswers(
   handle: RequestListener,
-  { maxRequestsAtOnce, takeTimeoutMs }: AnswerBounds = defaultAnswerBounds,
+  { maxRequestsAtOnce, takeTimeoutMs, room }: AnswerBounds = defaultAnswerBounds,
 ): RequestListener {
   const underWay = new WeakMap<Socket, Set<ServerResponse>>();
   return (incoming, outgoing) => {
@@ -33,11 +37,18 @@ export function boundingAnswers(
     }
     answers.add(outgoing);
     let timer: NodeJS.Timeout | undefined;
+    let place: BodyPlace | undefined;
+    const address = socket.remoteAddress ?? '';
     outgoing.once('prefinish', () => {
       timer = setTimeout(() => socket.destroy(), takeTimeoutMs);
+      // What the kernel took at once is not kept here.
+      if (outgoing.writableLength === 0) return;
+      place = room?.enter(siteOf(address) ?? address, () => socket.destroy());
+      place?.grow(outgoing.writableLength);
     });
     outgoing.once('close', () => {
       clearTimeout(timer);
+      place?.leave();
       answers.delete(outgoing);
     });
     handle(incoming, outgoing);

@@ -23,13 +23,20 @@ interface Setting {
   readonly app?: DecryptionsAppOptions;
   readonly maxWaiters?: number;
   readonly update?: DecryptionTable['update'];
+  readonly read?: DecryptionTable['read'];
 }
 
 /** A service over a table without results that takes every write, on a listener for which 127.0.0.1 is a stranger. */
-async function serving({ listen = {}, app = {}, maxWaiters = 16_384, update }: Setting = {}): Promise<void> {
+async function serving({
+  listen = {},
+  app = {},
+  maxWaiters = 16_384,
+  update,
+  read,
+}: Setting = {}): Promise<void> {
   const table: Partial<DecryptionTable> = {
-    hasNow: () => false,
-    read: () => Promise.resolve({ result: undefined, revision: 0 }),
+    hasNow: () => read !== undefined,
+    read: read ?? (() => Promise.resolve({ result: undefined, revision: 0 })),
     listen: () => () => undefined,
     update:
       update ??
@@ -135,6 +142,27 @@ it('a body counts until its request is answered', async () => {
   await expect.poll(() => service.keysInMemory).toBe(1);
   end(2);
   expect(await untilClosed(third)).toMatch(/^HTTP\/1.1 200 /);
+});
+
+it('answers that are not taken have a common room, and those of others are not refused', {
+  timeout: 60_000,
+}, async () => {
+  const signature = new Uint8Array(12 * 1024 * 1024);
+  await serving({
+    listen: { maxAnswersBytes: 64 * 1024 * 1024 },
+    read: () => Promise.resolve({ result: { value: 1n, signature, storedAtMs: 0 }, revision: 1 }),
+  });
+  const readers: Socket[] = [];
+  for (let number = 0; number < 16; number += 1) {
+    const socket = await dial();
+    socket.write(get('?wait=0'));
+    socket.pause();
+    readers.push(socket);
+  }
+  const whole = 16 * 1024 * 1024;
+  expect((await ask(get('?wait=0'), '127.0.0.2')).length).toBeGreaterThan(whole);
+  const texts = await Promise.all(readers.map((socket) => untilClosed(socket.resume())));
+  expect(texts.filter(({ length }) => length > whole).length).toBeLessThan(9);
 });
 
 it('one address cannot take the places of all waiters', async () => {
