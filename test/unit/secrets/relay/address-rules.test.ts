@@ -136,6 +136,8 @@ describe('addresses of the relay', () => {
     ['2001:4860:0:0::9', 443, 'SECRET_ADDRESS_REFUSED'],
     ['10.1.2.3', 443, 'none'],
     ['8.8.8.8', 443, 'none'],
+    // The port of a node, at another address.
+    ['8.8.8.8', 3001, 'none'],
   ])('judges %s port %i by the list of the operator and the fleet', (address, port, code) => {
     expect(codeOf(() => rules.judge({ address, port, isTls: false }, { fleet, own }))).toBe(code);
   });
