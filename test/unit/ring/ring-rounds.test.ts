@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { Placement } from '../../../src/ring/placement/placement.ts';
 import { TOO_OLD_MS } from '../../../src/ring/replication/holdings.ts';
-import { MAX_QUESTIONS, MAX_TURN_MS } from '../../../src/ring/replication/repair.ts';
+import { MAX_QUESTIONS, MAX_ROUND_BYTES, MAX_TURN_MS } from '../../../src/ring/replication/repair.ts';
 import { Dice } from '../../support/dice.ts';
 import {
   codeOf,
@@ -424,6 +424,40 @@ describe('copies that others keep', () => {
     for (const id of ids()) await behind.put(behind.own, record(1, id));
     await behind.node.repair();
     expect([behind.node.status().complete, behind.has(behind.own).length]).toEqual([0, 40]);
+  });
+});
+
+describe('the bytes of a round', () => {
+  const MIB = 1024 * 1024;
+  const BODY_BYTES = record(1).length;
+  /** Records with so much behind them that each has a megabyte. */
+  const format = {
+    read: (bytes: Uint8Array) => ({ ...ringFormat.read(bytes.subarray(0, BODY_BYTES)), bytes }),
+  };
+  const large = (id: Uint8Array) => {
+    const bytes = new Uint8Array(MIB);
+    bytes.set(record(1, id));
+    return bytes;
+  };
+
+  it.each(['given', 'taken'])('are bounded, to the byte, over all members (%s)', async (way) => {
+    const { node, ready, own, others, peers, put, has } = await ringOfNodes({ format });
+    await ready();
+    const [first = own] = others;
+    const dice = new Dice(9);
+    const most = MAX_ROUND_BYTES / MIB;
+    for (let at = 0; at <= most; at++) await put(way === 'given' ? own : first, large(dice.bytes(32)));
+    const copies = () => peers.reduce((sum, peer) => sum + has(peer).length, 0);
+    const moved: number[] = [];
+    for (let round = 0; round < 8; round++) {
+      const before = copies();
+      await node.repair();
+      moved.push(copies() - before);
+    }
+    expect(moved[0]).toBe(most);
+    expect(Math.max(...moved)).toBe(most);
+    // Each of four has each record.
+    expect(copies()).toBe(4 * (most + 1));
   });
 });
 
