@@ -36,7 +36,14 @@ export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
     'test/unit/boot/peer-failure',
   ],
   channel: ['test/unit/channel', 'test/vectors/ring'],
-  ring: ['test/unit/ring', 'test/model/ring-change', 'test/simulation/ring-stories'],
+  ring: [
+    'test/unit/ring',
+    'test/model/ring-change',
+    'test/model/mark-change',
+    'test/simulation/ring-stories',
+    'test/simulation/ring-bounds',
+    'test/simulation/ring-marks',
+  ],
   secrets: ['test/unit/secrets', 'test/vectors/ring'],
   store: [
     'test/unit/store',
